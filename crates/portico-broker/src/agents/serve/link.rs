@@ -1,0 +1,330 @@
+//! One agent link over TLS, whoever opened it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use portico_model::{HostId, seen::Order};
+use portico_net::{
+    link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter, PING_EVERY},
+    tasks::ShutdownToken,
+    tls::{MachineTlsError, PeerMachine},
+};
+use portico_wire::agent::{LINK_VERSION, ToAgent, ToBroker};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+    time::MissedTickBehavior,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    Shell, agent_of,
+    front::{Stranger, Taken},
+    metered::{Allowance, Metered},
+};
+use crate::{
+    broker::Broker,
+    hosts::{AgentSeam, LinkId, ORDERS_MAX, PeerIdentity},
+};
+
+/// Time for the handshake and the first message.
+pub(super) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that may come until then.
+pub(super) const HELLO_BYTES_MAX: u64 = 128 * 1024;
+/// Time for saying why a link ends.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+/// An agent whose version is not spoken here may ask again after so long: it has to be updated.
+const VERSION_RETRY_MS: u64 = 300_000;
+
+/// Serves a connection that an agent opened.
+pub(super) async fn taken(shell: Arc<Shell>, taken: Taken) {
+    let address = taken.address;
+    let _place = taken.place;
+    let (stream, allowance) = Metered::new(taken.stream, HELLO_BYTES_MAX);
+    let config = Arc::clone(&shell.tls.now().link);
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    let stream = tokio::select! {
+        biased;
+        () = shell.shutdown.cancelled() => return,
+        stream = tokio::time::timeout(HELLO_TIMEOUT, handshake) => stream,
+    };
+    let stream = match stream {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            let error = match MachineTlsError::in_io(&error) {
+                Some(why) => why.to_string(),
+                None => error.to_string(),
+            };
+            tracing::info!(%address, error, "Agent was not let in");
+            return;
+        }
+        Err(_elapsed) => {
+            tracing::info!(%address, "Agent did not finish its handshake");
+            return;
+        }
+    };
+    let peer = match PeerMachine::of(stream.get_ref().1) {
+        Ok(machine) => machine.and_then(agent_of),
+        Err(error) => {
+            tracing::info!(%address, %error, "Agent was not let in");
+            return;
+        }
+    };
+    let Some(peer) = peer else {
+        tracing::info!(%address, "A machine that is no agent opened an agent link");
+        return;
+    };
+    let guest = Guest {
+        allowance: Some(allowance),
+        stranger: Some(taken.stranger),
+    };
+    run(&shell.broker, stream, &peer, guest, &shell.shutdown).await;
+}
+
+/// What is given back when the agent is welcome.
+#[derive(Default)]
+pub(super) struct Guest {
+    pub(super) allowance: Option<Allowance>,
+    pub(super) stranger: Option<Stranger>,
+}
+
+impl Guest {
+    fn is_welcome(&mut self) {
+        if let Some(allowance) = self.allowance.take() {
+            allowance.lift();
+        }
+        self.stranger = None;
+    }
+}
+
+/// Runs a link until it ends. `true` when the agent was welcome.
+pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    broker: &Broker,
+    stream: S,
+    peer: &PeerIdentity,
+    guest: Guest,
+    shutdown: &ShutdownToken,
+) -> bool {
+    let (read, write) = tokio::io::split(stream);
+    let mut ends = Ends {
+        reader: LinkReader::new(read),
+        writer: LinkWriter::new(write),
+    };
+    let open = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => return false,
+        open = ends.welcome(broker, peer, guest) => open,
+    };
+    let (link, mut inbox) = match open {
+        Ok(open) => open,
+        Err(error) => {
+            tracing::info!(host_id = %peer.host, error, "Agent link was not opened");
+            ends.writer.close(FAREWELL_TIMEOUT).await;
+            return false;
+        }
+    };
+    // From here on the broker must be told of the end, whatever ends it.
+    let _gone = Gone {
+        broker,
+        host: &peer.host,
+        link,
+    };
+    let why = ends
+        .serve(broker, &peer.host, link, &mut inbox, shutdown)
+        .await;
+    tracing::debug!(host_id = %peer.host, %link, why, "Agent link ends");
+    ends.writer.close(FAREWELL_TIMEOUT).await;
+    true
+}
+
+/// Tells the broker that a link is gone when it goes.
+struct Gone<'a> {
+    broker: &'a Broker,
+    host: &'a HostId,
+    link: LinkId,
+}
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        self.broker
+            .agent_gone(self.host, self.link, "the link ended");
+    }
+}
+
+/// Both ends of the stream.
+struct Ends<R, W> {
+    reader: LinkReader<R>,
+    writer: LinkWriter<W>,
+}
+
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
+    /// Takes the hello and answers it.
+    async fn welcome(
+        &mut self,
+        broker: &Broker,
+        peer: &PeerIdentity,
+        mut guest: Guest,
+    ) -> Result<(LinkId, Inbox), String> {
+        let text = |error: LinkError| error.to_string();
+        let first: ToBroker = self.reader.read(HELLO_TIMEOUT).await.map_err(text)?;
+        let ToBroker::Hello { versions, hello } = first else {
+            return Err("the first message was no hello".into());
+        };
+        if !versions.contains(&LINK_VERSION) {
+            let refused = ToAgent::Refused {
+                code: "version".into(),
+                message: format!(
+                    "this broker speaks version {LINK_VERSION} of the agent link, the agent {versions:?}"
+                ),
+                next_step: "update the agent or the broker".into(),
+                retry_after_ms: VERSION_RETRY_MS,
+            };
+            self.writer
+                .write(&refused, HELLO_TIMEOUT)
+                .await
+                .map_err(text)?;
+            return Err("it speaks another version".into());
+        }
+        let (seam, inbox) = channel();
+        match broker.agent_connected(peer, hello, seam).await {
+            Ok(welcome) => {
+                guest.is_welcome();
+                let message = ToAgent::Welcome {
+                    version: LINK_VERSION,
+                    report_every_ms: welcome.report_every_ms,
+                    brokers: welcome.brokers,
+                };
+                if let Err(error) = self.writer.write(&message, LINK_SILENCE_MAX).await {
+                    broker.agent_gone(&peer.host, welcome.link, "the welcome was not sent");
+                    return Err(text(error));
+                }
+                Ok((welcome.link, inbox))
+            }
+            Err(refused) => {
+                let message = ToAgent::Refused {
+                    code: refused.code.clone(),
+                    message: refused.message,
+                    next_step: refused.next_step,
+                    retry_after_ms: refused.retry_after_ms,
+                };
+                self.writer
+                    .write(&message, HELLO_TIMEOUT)
+                    .await
+                    .map_err(text)?;
+                Err(refused.code)
+            }
+        }
+    }
+
+    /// Carries messages until the link ends; why it did.
+    async fn serve(
+        &mut self,
+        broker: &Broker,
+        host: &HostId,
+        link: LinkId,
+        inbox: &mut Inbox,
+        shutdown: &ShutdownToken,
+    ) -> String {
+        let mut pings = tokio::time::interval(PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ping = 0_u64;
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return "the broker stops".into(),
+                () = inbox.closed.cancelled() => return inbox.why(),
+                order = inbox.orders.recv() => match order {
+                    Some((id, order)) => Next::Write(ToAgent::Order { id, order }),
+                    None => return "the broker has forgotten the link".into(),
+                },
+                _tick = pings.tick() => {
+                    ping = ping.wrapping_add(1);
+                    Next::Write(ToAgent::Ping { ping })
+                }
+                message = self.reader.read::<ToBroker>(LINK_SILENCE_MAX) => Next::Read(message),
+            };
+            match next {
+                Next::Write(message) => {
+                    if let Err(error) = self.writer.write(&message, LINK_SILENCE_MAX).await
+                        && !error.goes_on()
+                    {
+                        return error.to_string();
+                    }
+                }
+                Next::Read(Ok(message)) => take(broker, host, link, message).await,
+                Next::Read(Err(error)) if error.goes_on() => {
+                    tracing::debug!(host_id = %host, %error, "Message of an agent is passed over");
+                }
+                Next::Read(Err(error)) => return error.to_string(),
+            }
+        }
+    }
+}
+
+enum Next {
+    Write(ToAgent),
+    Read(Result<ToBroker, LinkError>),
+}
+
+async fn take(broker: &Broker, host: &HostId, link: LinkId, message: ToBroker) {
+    match message {
+        // A report that is refused is counted where it is; the link goes on.
+        ToBroker::Report(report) => drop(broker.agent_report(host, link, report).await),
+        ToBroker::Outcome { order, outcome } => broker.agent_outcome(host, link, order, outcome),
+        ToBroker::Pong { .. } => {}
+        ToBroker::Hello { .. } => {
+            tracing::debug!(host_id = %host, "A second hello is passed over");
+        }
+    }
+}
+
+/// The broker's side of the seam.
+struct Mailbox {
+    orders: mpsc::Sender<(u64, Order)>,
+    closed: ShutdownToken,
+    why: Arc<Mutex<Option<String>>>,
+}
+
+/// The link's side of it.
+struct Inbox {
+    orders: mpsc::Receiver<(u64, Order)>,
+    closed: ShutdownToken,
+    why: Arc<Mutex<Option<String>>>,
+}
+
+fn channel() -> (Arc<dyn AgentSeam>, Inbox) {
+    let (sender, orders) = mpsc::channel(ORDERS_MAX);
+    let closed = ShutdownToken::new();
+    let why = Arc::new(Mutex::new(None));
+    let mailbox = Mailbox {
+        orders: sender,
+        closed: closed.clone(),
+        why: Arc::clone(&why),
+    };
+    let inbox = Inbox {
+        orders,
+        closed,
+        why,
+    };
+    (Arc::new(mailbox), inbox)
+}
+
+impl AgentSeam for Mailbox {
+    fn send(&self, id: u64, order: Order) -> bool {
+        self.orders.try_send((id, order)).is_ok()
+    }
+
+    fn close(&self, why: &str) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+        self.closed.cancel();
+    }
+}
+
+impl Inbox {
+    fn why(&self) -> String {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone().unwrap_or_else(|| "it was closed".into())
+    }
+}

@@ -1,0 +1,468 @@
+//! Over real TLS on loopback: who is let in, and that a link works either way round.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use portico_broker::{Advertised, AgentListeners, LinkState, NewJoinToken, Served};
+use portico_brokering::Sight;
+use portico_model::{Timestamp, estate::AgentLink, seen::OrderOutcome};
+use portico_net::{
+    TcpListener, dial_tcp, flows,
+    link::{LinkError, LinkReader, LinkWriter},
+    tasks::ShutdownToken,
+    tls::{
+        BuiltInCa, ClientCertificate, ExpectedPeer, MACHINE_LIFE_MS, MachineIdentity, MachineKey,
+        enrollment_client_config, machine_client_config, machine_server_config,
+        machine_server_name, seen_authority,
+    },
+};
+use portico_wire::agent::{
+    ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, LINK_VERSION, ToAgent, ToBroker,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+use super::{Agents, MANAGED, code, hello, host_id, join_request, new_token, report};
+use crate::estate::{START, owner};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A broker that serves agents.
+struct Site {
+    agents: Agents,
+    link: SocketAddr,
+    enrollment: SocketAddr,
+    shutdown: ShutdownToken,
+}
+
+/// The agent's end of a link.
+struct Wire<S> {
+    reader: LinkReader<ReadHalf<S>>,
+    writer: LinkWriter<WriteHalf<S>>,
+}
+
+impl<S: AsyncRead + AsyncWrite> Wire<S> {
+    fn new(stream: S) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        Self {
+            reader: LinkReader::new(read),
+            writer: LinkWriter::new(write),
+        }
+    }
+
+    async fn say(&mut self, message: &ToBroker) {
+        self.writer.write(message, PATIENCE).await.unwrap();
+    }
+
+    /// The next message that is no ping.
+    async fn hear(&mut self) -> Result<ToAgent, LinkError> {
+        loop {
+            match self.reader.read(PATIENCE).await? {
+                ToAgent::Ping { .. } => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    async fn greet(&mut self, host: &str, versions: Vec<u16>) -> Result<ToAgent, LinkError> {
+        let hello = hello(host);
+        let hello = ToBroker::Hello { versions, hello };
+        self.writer.write(&hello, PATIENCE).await?;
+        self.hear().await
+    }
+}
+
+impl Site {
+    async fn new() -> Self {
+        Self::of(Agents::new().await).await
+    }
+
+    async fn of(agents: Agents) -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let link = TcpListener::bind(flows::AGENT_BROKER_LINK, any).await;
+        let enrollment = TcpListener::bind(flows::AGENT_BROKER_ENROLLMENT, any).await;
+        let (link, enrollment) = (link.unwrap(), enrollment.unwrap());
+        let (link_at, enrollment_at) = (link.local_addr(), enrollment.local_addr());
+        let shutdown = ShutdownToken::new();
+        let advertise = Advertised {
+            link: vec![link_at.to_string()],
+            enrollment: vec![enrollment_at.to_string()],
+        };
+        // Serving says it too, but its task may begin after the first token is made.
+        agents.estate.broker.set_served(Served {
+            advertise: advertise.clone(),
+            ca_sha256: agents.ca.certificate().sha256(),
+        });
+        let listeners = AgentListeners {
+            advertise,
+            link: Some(link),
+            enrollment: Some(enrollment),
+            ca: Arc::clone(&agents.ca),
+        };
+        let (broker, stop) = (agents.estate.broker.clone(), shutdown.clone());
+        tokio::spawn(async move { broker.serve_agents(listeners, stop).await });
+        Self {
+            agents,
+            link: link_at,
+            enrollment: enrollment_at,
+            shutdown,
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn portico_net::clock::Clock> {
+        Arc::new(self.agents.estate.clock.clone())
+    }
+
+    /// A certificate of `ca` for `host`, known to the broker or not.
+    fn forged(&self, ca: &BuiltInCa, host: &str, from: Timestamp) -> MachineIdentity {
+        let key = MachineKey::generate().unwrap();
+        let csr = key.csr_der().unwrap();
+        let issued = ca.issue_machine(&csr, &host_id(host), from, MACHINE_LIFE_MS);
+        MachineIdentity::new(&key, issued.unwrap().chain_der).unwrap()
+    }
+
+    async fn enrolled(&self, host: &str) -> MachineIdentity {
+        enrolled(&self.agents, host).await
+    }
+
+    /// Dials the link port with a certificate. The handshake may only fail with the first read.
+    async fn dial(
+        &self,
+        identity: &MachineIdentity,
+    ) -> std::io::Result<client::TlsStream<TcpStream>> {
+        let ca = self.agents.ca.certificate();
+        let config = machine_client_config(identity, &ca, ExpectedPeer::Broker, self.clock());
+        let flow = flows::AGENT_BROKER_LINK;
+        let stream = dial_tcp(flow, "127.0.0.1", self.link.port(), PATIENCE).await;
+        TlsConnector::from(config.unwrap())
+            .connect(machine_server_name(), stream.unwrap())
+            .await
+    }
+
+    /// Whether an agent with this certificate is let as far as a hello.
+    async fn is_let_in(&self, identity: &MachineIdentity, host: &str) -> bool {
+        let Ok(stream) = self.dial(identity).await else {
+            return false;
+        };
+        Wire::new(stream)
+            .greet(host, vec![LINK_VERSION])
+            .await
+            .is_ok()
+    }
+
+    async fn linked(&self, host: &str) -> Wire<client::TlsStream<TcpStream>> {
+        let identity = self.enrolled(host).await;
+        let mut wire = Wire::new(self.dial(&identity).await.unwrap());
+        let answer = wire.greet(host, vec![LINK_VERSION]).await.unwrap();
+        assert!(matches!(answer, ToAgent::Welcome { .. }), "{answer:?}");
+        wire
+    }
+
+    async fn until_fresh(&self, host: &str) {
+        while self.agents.overview(host).await.sight != Sight::Fresh {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A machine that has joined as `host`.
+async fn enrolled(agents: &Agents, host: &str) -> MachineIdentity {
+    let token = agents
+        .token_of(NewJoinToken {
+            enable: true,
+            ..new_token(host)
+        })
+        .await;
+    let key = MachineKey::generate().unwrap();
+    let answer = agents.join(&token, &key).await;
+    let EnrollmentAnswer::Issued { chain_der, .. } = answer else {
+        panic!("{answer:?}");
+    };
+    MachineIdentity::new(&key, chain_der).unwrap()
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+#[tokio::test]
+async fn an_agent_joins_links_reports_and_obeys_over_the_network() {
+    let site = Site::new().await;
+    let token = site.agents.token("m1").await;
+    assert_eq!(token.enrollment, [site.enrollment.to_string()]);
+    let config = enrollment_client_config(token.ca_sha256, site.clock()).unwrap();
+    let flow = flows::AGENT_BROKER_ENROLLMENT;
+    let stream = dial_tcp(flow, "127.0.0.1", site.enrollment.port(), PATIENCE).await;
+    let stream = TlsConnector::from(config)
+        .connect(machine_server_name(), stream.unwrap())
+        .await
+        .unwrap();
+    assert!(seen_authority(stream.get_ref().1, token.ca_sha256).is_some());
+    let (read, write) = tokio::io::split(stream);
+    let mut reader = LinkReader::with_max(read, ENROLLMENT_FRAME_LEN_MAX);
+    let key = MachineKey::generate().unwrap();
+    let mut writer = LinkWriter::new(write);
+    let request: EnrollmentRequest = join_request(&token, &key);
+    writer.write(&request, PATIENCE).await.unwrap();
+    let answer: EnrollmentAnswer = reader.read(PATIENCE).await.unwrap();
+    let EnrollmentAnswer::Issued {
+        chain_der,
+        brokers,
+        link,
+    } = answer
+    else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(link, AgentLink::Dial);
+    assert_eq!(brokers, [site.link.to_string()]);
+
+    let identity = MachineIdentity::new(&key, chain_der).unwrap();
+    let mut wire = Wire::new(site.dial(&identity).await.unwrap());
+    let answer = wire.greet("m1", vec![LINK_VERSION, 99]).await.unwrap();
+    assert!(matches!(
+        answer,
+        ToAgent::Welcome {
+            version: LINK_VERSION,
+            ..
+        }
+    ));
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    site.until_fresh("m1").await;
+
+    let broker = site.agents.estate.broker.clone();
+    let (actor, m1) = (owner(), host_id("m1"));
+    let (outcome, ()) = tokio::join!(broker.message_host(&actor, &m1, "Hello"), async {
+        let ToAgent::Order { id: order, .. } = wire.hear().await.unwrap() else {
+            panic!("no order");
+        };
+        let outcome = OrderOutcome::NotFound;
+        wire.say(&ToBroker::Outcome { order, outcome }).await;
+    });
+    assert_eq!(outcome.unwrap(), OrderOutcome::NotFound);
+}
+
+#[tokio::test]
+async fn certificates_that_do_not_count_are_not_let_in() {
+    let site = Site::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let other_ca = BuiltInCa::open(folder.path(), START).unwrap();
+    let foreign = site.forged(&other_ca, "m1", START);
+    assert!(!site.is_let_in(&foreign, "m1").await, "another authority");
+    let own = &site.agents.ca;
+    let long_ago = START.plus_ms(-MACHINE_LIFE_MS - 1);
+    let expired = site.forged(own, "m1", long_ago);
+    assert!(!site.is_let_in(&expired, "m1").await, "expired");
+    let broker = own.issue_broker(&["localhost".into()], START).unwrap();
+    assert!(!site.is_let_in(&broker, "m1").await, "a broker is no agent");
+}
+
+#[tokio::test]
+async fn agents_without_right_are_told_why() {
+    let site = Site::new().await;
+    let refused = async |identity: &MachineIdentity, host: &str, version: u16| {
+        let mut wire = Wire::new(site.dial(identity).await.unwrap());
+        match wire.greet(host, vec![version]).await.unwrap() {
+            ToAgent::Refused { code, .. } => {
+                // Nothing more comes.
+                assert!(wire.hear().await.is_err());
+                code
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let m1 = site.enrolled("m1").await;
+    assert_eq!(refused(&m1, "m2", LINK_VERSION).await, "other-host");
+    assert_eq!(refused(&m1, "m1", 0).await, "version");
+    let unknown = site.forged(&site.agents.ca, "m1", START);
+    assert_eq!(refused(&unknown, "m1", LINK_VERSION).await, "not-enrolled");
+    let broker = &site.agents.estate.broker;
+    broker
+        .revoke_agent(&owner(), &host_id("m1"), "")
+        .await
+        .unwrap();
+    assert_eq!(refused(&m1, "m1", LINK_VERSION).await, "revoked");
+}
+
+#[tokio::test]
+async fn a_revocation_ends_the_link_at_once() {
+    let site = Site::new().await;
+    let mut wire = site.linked("m1").await;
+    let broker = &site.agents.estate.broker;
+    broker
+        .revoke_agent(&owner(), &host_id("m1"), "")
+        .await
+        .unwrap();
+    assert!(wire.hear().await.is_err());
+}
+
+#[tokio::test]
+async fn an_absurd_report_does_not_end_the_link_and_an_absurd_frame_does() {
+    let site = Site::new().await;
+    let mut wire = site.linked("m1").await;
+    wire.say(&ToBroker::Report(report(1, u32::MAX))).await;
+    wire.say(&ToBroker::Report(report(2, 1_000))).await;
+    site.until_fresh("m1").await;
+    let m1 = site.agents.overview("m1").await;
+    assert_eq!(m1.agent.unwrap().refused.count, 1);
+
+    let identity = site.enrolled("m2").await;
+    let mut stream = site.dial(&identity).await.unwrap();
+    stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut wire = Wire::new(stream);
+    assert!(wire.hear().await.is_err());
+}
+
+/// Loads that cannot be, as an agent of another make could write them down.
+#[tokio::test]
+async fn a_negative_load_or_one_that_is_no_number_ends_the_link_and_the_last_good_report_stays() {
+    let site = Site::new().await;
+    let identity = site.enrolled("m1").await;
+    let text = |message: &ToBroker| serde_json::to_string(message).unwrap();
+    let hello = text(&ToBroker::Hello {
+        versions: vec![LINK_VERSION],
+        hello: hello("m1"),
+    });
+    let good = text(&ToBroker::Report(report(7, 1_000)));
+    for wrong in ["-1", "-1e9", "0.5", "NaN", "Infinity", "1e400", "null"] {
+        let bad = good.replace("\"cpu\":1000", &format!("\"cpu\":{wrong}"));
+        assert_ne!(bad, good);
+        let mut stream = site.dial(&identity).await.unwrap();
+        for frame in [&hello, &good, &bad] {
+            let len = u32::try_from(frame.len()).unwrap();
+            stream.write_all(&len.to_be_bytes()).await.unwrap();
+            stream.write_all(frame.as_bytes()).await.unwrap();
+        }
+        stream.flush().await.unwrap();
+        let mut wire = Wire::new(stream);
+        let welcome = wire.hear().await.unwrap();
+        assert!(matches!(welcome, ToAgent::Welcome { .. }), "{welcome:?}");
+        assert!(wire.hear().await.is_err(), "{wrong} ends the link");
+        let load = site.agents.overview("m1").await.load.unwrap();
+        assert_eq!(load.load.cpu, 1_000, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn hosts_that_listen_are_dialled_and_must_be_who_the_estate_says() {
+    let listens = MANAGED.replacen("id = \"m1\"", "id = \"m1\"\nagent_link = \"listen\"", 1);
+    let agents = Agents::with(&listens).await;
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let listener = TcpListener::bind(flows::BROKER_AGENT_LINK, any)
+        .await
+        .unwrap();
+    let broker = agents.estate.broker.clone();
+    broker.dial_agents_at(listener.local_addr().port());
+    // Before the broker dials, as it waits for a handshake only so long.
+    let own = enrolled(&agents, "m1").await;
+    let other = enrolled(&agents, "m2").await;
+    let site = Site::of(agents).await;
+    let acceptor = |identity: &MachineIdentity| {
+        let config = machine_server_config(
+            identity,
+            &site.agents.ca.certificate(),
+            ClientCertificate::Required,
+            ExpectedPeer::Broker,
+            site.clock(),
+        );
+        TlsAcceptor::from(config.unwrap())
+    };
+    // Another machine at the address of the host.
+    let (stream, _) = listener.accept().await.unwrap();
+    assert!(acceptor(&other).accept(stream).await.is_err());
+    // The broker comes again.
+    let (stream, _) = listener.accept().await.unwrap();
+    let stream = acceptor(&own).accept(stream).await.unwrap();
+    let mut wire = Wire::new(stream);
+    let answer = wire.greet("m1", vec![LINK_VERSION]).await.unwrap();
+    assert!(matches!(answer, ToAgent::Welcome { .. }), "{answer:?}");
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    site.until_fresh("m1").await;
+    // And again when the link has ended.
+    drop(wire);
+    listener.accept().await.unwrap();
+}
+
+#[tokio::test]
+async fn strangers_who_say_nothing_do_not_keep_others_out() {
+    let site = Site::new().await;
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        let flow = flows::AGENT_BROKER_LINK;
+        let stream = dial_tcp(flow, "127.0.0.1", site.link.port(), PATIENCE).await;
+        silent.push(stream.unwrap());
+    }
+    let mut wire = site.linked("m1").await;
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    site.until_fresh("m1").await;
+    // What is no TLS at all is dropped.
+    for stream in &mut silent {
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    }
+    assert_eq!(
+        code(
+            &site
+                .agents
+                .poll("m1", &MachineKey::generate().unwrap())
+                .await
+        ),
+        "not-waiting"
+    );
+}
+
+/// Lets time pass by itself until the other end gives up.
+async fn until_dropped<S: AsyncRead + Unpin>(mut stream: S) -> Duration {
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let mut rest = Vec::new();
+    // How it ends does not matter: in order, or broken.
+    let _ended = stream.read_to_end(&mut rest).await;
+    tokio::time::resume();
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_client_that_stalls_before_or_after_its_handshake_is_dropped() {
+    let site = Site::new().await;
+    for port in [site.link.port(), site.enrollment.port()] {
+        let flow = flows::AGENT_BROKER_LINK;
+        let stream = dial_tcp(flow, "127.0.0.1", port, PATIENCE).await;
+        let took = until_dropped(stream.unwrap()).await;
+        assert!(took <= Duration::from_secs(16), "{took:?}");
+    }
+    let identity = site.enrolled("m1").await;
+    let stream = site.dial(&identity).await.unwrap();
+    let took = until_dropped(stream).await;
+    assert!(took <= Duration::from_secs(16), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_link_that_stalls_half_open_ends_and_its_host_falls_silent() {
+    let site = Site::new().await;
+    let identity = site.enrolled("m1").await;
+    let stream = site.dial(&identity).await.unwrap();
+    let mut wire = Wire::new(stream);
+    wire.greet("m1", vec![LINK_VERSION]).await.unwrap();
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    site.until_fresh("m1").await;
+    // From here on it takes what comes and says nothing, not even to pings.
+    tokio::time::pause();
+    let ended = loop {
+        match wire.reader.read::<ToAgent>(PATIENCE).await {
+            Ok(ToAgent::Ping { .. }) => {}
+            other => break other,
+        }
+    };
+    tokio::time::resume();
+    assert!(
+        !matches!(ended, Err(LinkError::TimedOut { .. })),
+        "{ended:?}"
+    );
+    let m1 = site.agents.overview("m1").await;
+    assert!(matches!(m1.sight, Sight::Silent { .. }), "{:?}", m1.sight);
+    assert_eq!(m1.agent.unwrap().link, LinkState::Closed);
+}

@@ -1,0 +1,5 @@
+//! Pictures of plans.
+
+mod estates;
+mod formats;
+mod room;

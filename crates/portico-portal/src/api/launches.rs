@@ -1,0 +1,208 @@
+//! Launching, and coming back to a session.
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, StatusCode, header},
+};
+use portico_broker::{Launch, LaunchError};
+use portico_model::{ResourceId, SessionId, launch::Client, people::Principal};
+
+use crate::{
+    ApiError, ApiResult, Portal,
+    error::ErrorBody,
+    json::Json,
+    signed_in::ChangingWithPassword,
+    views::{GatewayView, LaunchRequest, LaunchView, ReconnectRequest, ViewerKind},
+    words,
+};
+
+/// Longest language tag that is looked at.
+const LANGUAGE_LEN_MAX: usize = 35;
+/// Seconds after which somebody asks again who was refused because others are just signing in.
+const SIGN_IN_RETRY_S: u64 = 3;
+
+/// Launches a resource, or resumes the running session of it.
+#[utoipa::path(post, path = "/launches", tag = "workspace", request_body = LaunchRequest,
+    responses((status = CREATED, body = LaunchView),
+        (status = NOT_FOUND, body = ErrorBody, description = "No such resource for this person"),
+        (status = CONFLICT, body = ErrorBody, description = "Refused; `details` has the reasons"),
+        (status = SERVICE_UNAVAILABLE, body = ErrorBody)))]
+pub(super) async fn launch(
+    State(portal): State<Portal>,
+    caller: ChangingWithPassword,
+    headers: HeaderMap,
+    Json(request): Json<LaunchRequest>,
+) -> ApiResult<(StatusCode, Json<LaunchView>)> {
+    let resource =
+        ResourceId::new(&request.resource).map_err(|_| ApiError::not_found("resource"))?;
+    let client = client(&caller.principal, &headers);
+    let password = caller.password()?;
+    let launch = portal
+        .broker
+        .launch(&caller.principal, &resource, client, password)
+        .await
+        .map_err(refused)?;
+    view(&portal, launch)
+        .await
+        .map(|view| (StatusCode::CREATED, Json(view)))
+}
+
+/// Comes back to a session with its reconnect grant.
+#[utoipa::path(post, path = "/sessions/{id}/reconnect", tag = "workspace",
+    params(("id" = String, Path, description = "Id of the session")),
+    request_body = ReconnectRequest,
+    responses((status = OK, body = LaunchView), (status = NOT_FOUND, body = ErrorBody),
+        (status = CONFLICT, body = ErrorBody)))]
+pub(super) async fn reconnect(
+    State(portal): State<Portal>,
+    caller: ChangingWithPassword,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(request): Json<ReconnectRequest>,
+) -> ApiResult<Json<LaunchView>> {
+    let session = SessionId::new(&id).map_err(|_| ApiError::not_found("session"))?;
+    let client = client(&caller.principal, &headers);
+    let password = caller.password()?;
+    let launch = portal
+        .broker
+        .reconnect(
+            &caller.principal,
+            &session,
+            request.grant.expose(),
+            client,
+            password,
+        )
+        .await
+        .map_err(refused)?;
+    view(&portal, launch).await.map(Json)
+}
+
+fn client(principal: &Principal, headers: &HeaderMap) -> Client {
+    let language = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(',').next())
+        .and_then(|first| first.split(';').next())
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty() && tag.len() <= LANGUAGE_LEN_MAX && *tag != "*")
+        .map(str::to_owned);
+    Client {
+        address: principal.client_address,
+        language,
+    }
+}
+
+async fn view(portal: &Portal, launch: Launch) -> ApiResult<LaunchView> {
+    let estate = portal
+        .broker
+        .estate()
+        .await
+        .map_err(ApiError::unavailable)?;
+    let title = estate.resources.get(&launch.resource).map_or_else(
+        || launch.resource.to_string(),
+        |resource| resource.title.clone(),
+    );
+    let viewer = ViewerKind::from(launch.protocol);
+    let path = match viewer {
+        ViewerKind::Desktop => "/session/desktop",
+        ViewerKind::Terminal => "/session/terminal",
+    };
+    Ok(LaunchView {
+        session: launch.session.to_string(),
+        resource: launch.resource.to_string(),
+        title,
+        viewer,
+        ticket: launch.ticket.expose().to_owned(),
+        ticket_expires_at_ms: launch.ticket_expires_at.unix_ms(),
+        reconnect_grant: launch.reconnect_grant.expose().to_owned(),
+        resumed: launch.resumed,
+        gateway: GatewayView { path: path.into() },
+        policy: (&launch.policy).into(),
+        host: launch.placement.host.to_string(),
+    })
+}
+
+fn refused(error: LaunchError) -> ApiError {
+    use portico_model::launch::Refusal;
+    let refusal = match error {
+        LaunchError::Refused(refusal) => refusal,
+        LaunchError::SessionNotFound => {
+            return ApiError::new(
+                StatusCode::NOT_FOUND,
+                "session-not-found",
+                "There is no such session any more",
+            )
+            .next_step("Launch it again");
+        }
+        LaunchError::GrantNotGood => {
+            return ApiError::new(
+                StatusCode::CONFLICT,
+                "taken-over",
+                "The session was taken over by another viewer",
+            )
+            .next_step("Launch it again to take it back");
+        }
+        other => return ApiError::unavailable(other),
+    };
+    let (status, code) = match &refusal {
+        Refusal::NotFound { .. } => (StatusCode::NOT_FOUND, "resource-not-found"),
+        Refusal::StoreAway { .. } => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
+        _ => (StatusCode::CONFLICT, "launch-refused"),
+    };
+    let words = words::refusal(&refusal);
+    let error = ApiError::new(status, code, words.message)
+        .reason(words.reason)
+        .next_step(words.next_step)
+        .details(words::for_users(&refusal));
+    match &refusal {
+        Refusal::StoreAway { detail } => error.retry_after(5).internal(detail),
+        Refusal::Busy => error.retry_after(SIGN_IN_RETRY_S),
+        Refusal::NoHost { hosts, .. } if words::waits_for_sign_ins(hosts) => {
+            error.retry_after(SIGN_IN_RETRY_S)
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use portico_model::{
+        HostId, PoolId,
+        launch::{HostVerdict, NotChosen, Refusal},
+    };
+
+    use super::*;
+
+    /// What `Retry-After` says when the hosts of a pool are not chosen for `reasons`.
+    fn retry_after(reasons: Vec<NotChosen>) -> Option<String> {
+        let hosts = reasons.into_iter().enumerate().map(|(at, reason)| {
+            let host = HostId::new(format!("h{at}")).unwrap();
+            HostVerdict { host, reason }
+        });
+        let refusal = Refusal::NoHost {
+            pool: PoolId::new("p").unwrap(),
+            hosts: hosts.collect(),
+        };
+        let response = refused(LaunchError::Refused(refusal)).into_response();
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        let value = response.headers().get(header::RETRY_AFTER)?;
+        Some(value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn only_who_waits_for_others_to_sign_in_is_told_when_to_ask_again() {
+        let storm = NotChosen::SignInsInProgress {
+            sign_ins: 2,
+            sign_ins_max: 2,
+        };
+        let full = NotChosen::Full {
+            sessions: 20,
+            sessions_max: 20,
+        };
+        assert_eq!(retry_after(vec![storm.clone()]), Some("3".into()));
+        assert_eq!(retry_after(vec![full.clone(), storm]), Some("3".into()));
+        assert_eq!(retry_after(vec![full]), None);
+        assert_eq!(retry_after(Vec::new()), None);
+    }
+}

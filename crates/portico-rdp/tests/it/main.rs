@@ -1,0 +1,10 @@
+//! Integration tests of portico-rdp.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod fuzz_replay;

@@ -1,0 +1,164 @@
+//! Messages of the agent link.
+
+use portico_model::seen::{
+    AgentHello, HostReport, IDENTITIES_MAX, Order, OrderOutcome, TEXT_LEN_MAX,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    codec::{LimitError, Message, at_most, text},
+    framing::FRAME_LEN_MAX,
+};
+
+/// Highest version of the link that this program speaks, and the only one so far.
+pub const LINK_VERSION: u16 = 1;
+/// Versions in one hello.
+pub const VERSIONS_MAX: usize = 16;
+/// Brokers in one welcome or issued certificate.
+pub const BROKERS_MAX: usize = 32;
+/// Longest `host:port`, in bytes: a name, a colon and a port.
+pub const ADDRESS_LEN_MAX: usize = 260;
+/// Longest text that is shown to people, in bytes: a message, a refusal, an outcome.
+pub const LONG_TEXT_LEN_MAX: usize = 2_048;
+
+/// From the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ToBroker {
+    /// First message of a link.
+    Hello {
+        /// Versions of the link that the agent speaks.
+        versions: Vec<u16>,
+        /// Who it is.
+        hello: AgentHello,
+    },
+    /// How the host is.
+    Report(HostReport),
+    /// What became of an order.
+    Outcome {
+        /// Number of the order.
+        order: u64,
+        /// What became of it.
+        outcome: OrderOutcome,
+    },
+    /// Answer to a ping.
+    Pong {
+        /// Its number.
+        ping: u64,
+    },
+}
+
+/// From the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ToAgent {
+    /// Answer to a hello: reports are welcome.
+    Welcome {
+        /// Version that both speak from here on.
+        version: u16,
+        /// Time between two reports, in milliseconds.
+        report_every_ms: u64,
+        /// Link addresses of every broker, `host:port`. The agent keeps a link to each.
+        brokers: Vec<String>,
+    },
+    /// Answer to a hello or a report: the link ends.
+    Refused {
+        /// Which case, in kebab-case.
+        code: String,
+        /// What is wrong.
+        message: String,
+        /// What somebody can do about it.
+        next_step: String,
+        /// Time before the next try, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// Something to do. Answered by [`ToBroker::Outcome`].
+    Order {
+        /// Its number on this link.
+        id: u64,
+        /// What.
+        order: Order,
+    },
+    /// Are you there? Answered by [`ToBroker::Pong`].
+    Ping {
+        /// Its number.
+        ping: u64,
+    },
+}
+
+impl Message for ToBroker {
+    const KINDS: &'static [&'static str] = &["hello", "report", "outcome", "pong"];
+    const LEN_MAX: usize = FRAME_LEN_MAX;
+
+    fn check(&self) -> Result<(), LimitError> {
+        match self {
+            Self::Hello { versions, .. } => {
+                at_most("versions", "items", versions.len(), VERSIONS_MAX)
+            }
+            Self::Outcome { outcome, .. } => check_outcome(outcome),
+            // The broker checks a report whole and says which host sent it.
+            Self::Report(_) | Self::Pong { .. } => Ok(()),
+        }
+    }
+}
+
+impl Message for ToAgent {
+    const KINDS: &'static [&'static str] = &["welcome", "refused", "order", "ping"];
+    const LEN_MAX: usize = FRAME_LEN_MAX;
+
+    fn check(&self) -> Result<(), LimitError> {
+        match self {
+            Self::Welcome { brokers, .. } => check_brokers(brokers),
+            Self::Refused {
+                code,
+                message,
+                next_step,
+                ..
+            } => check_refusal(code, message, next_step),
+            Self::Order { order, .. } => check_order(order),
+            Self::Ping { .. } => Ok(()),
+        }
+    }
+}
+
+pub(super) fn check_brokers(brokers: &[String]) -> Result<(), LimitError> {
+    at_most("brokers", "items", brokers.len(), BROKERS_MAX)?;
+    brokers
+        .iter()
+        .try_for_each(|broker| text("address of a broker", broker, ADDRESS_LEN_MAX))
+}
+
+pub(super) fn check_refusal(code: &str, message: &str, next_step: &str) -> Result<(), LimitError> {
+    text("code", code, TEXT_LEN_MAX)?;
+    text("message", message, LONG_TEXT_LEN_MAX)?;
+    text("next_step", next_step, LONG_TEXT_LEN_MAX)
+}
+
+fn check_outcome(outcome: &OrderOutcome) -> Result<(), LimitError> {
+    match outcome {
+        OrderOutcome::Done { detail }
+        | OrderOutcome::Failed { detail }
+        | OrderOutcome::NotSupported { detail } => text("detail", detail, LONG_TEXT_LEN_MAX),
+        OrderOutcome::Identities { identities } => {
+            at_most("identities", "items", identities.len(), IDENTITIES_MAX)
+        }
+        OrderOutcome::NotFound => Ok(()),
+    }
+}
+
+fn check_order(order: &Order) -> Result<(), LimitError> {
+    match order {
+        Order::LogOff { session } | Order::Disconnect { session } => {
+            text("session.account", &session.account, TEXT_LEN_MAX)
+        }
+        Order::Message {
+            from, text: says, ..
+        } => {
+            text("from", from, TEXT_LEN_MAX)?;
+            text("text", says, LONG_TEXT_LEN_MAX)
+        }
+        Order::Probe { address, .. } => text("address", address, TEXT_LEN_MAX),
+        Order::Restart { text: says, .. } => text("text", says, LONG_TEXT_LEN_MAX),
+        Order::TellIdentities => Ok(()),
+    }
+}

@@ -1,0 +1,643 @@
+use std::{fmt::Debug, fs, path::PathBuf};
+
+use portico_model::{
+    HostId, Secret,
+    estate::{AgentLink, Pin, Protocol},
+    seen::{
+        AgentHello, HostReport, HostSession, HostSessionKind, HostSessionState, IDENTITIES_MAX,
+        Load, Order, OrderOutcome, Pressure, REPORT_SESSIONS_MAX, SessionOnHost, TEXT_LEN_MAX,
+    },
+};
+use proptest::prelude::*;
+
+use super::*;
+
+fn host() -> HostId {
+    HostId::new("sh1").unwrap()
+}
+
+fn hello() -> AgentHello {
+    AgentHello {
+        host: host(),
+        software: "portico-agent 0.0.0".into(),
+        boot: "5f0c9a0e-1111-2222-3333-444455556666".into(),
+        system: "Debian GNU/Linux 12".into(),
+        cpus: 2,
+        identities: vec![
+            Pin::CertificateSha256([7; 32]),
+            Pin::SshKey {
+                algorithm: "ssh-ed25519".into(),
+                blob: "AAAAC3NzaC1lZDI1NTE5".into(),
+            },
+        ],
+    }
+}
+
+fn report() -> HostReport {
+    HostReport {
+        number: 3,
+        load: Load {
+            cpu: 1_234,
+            memory: 5_678,
+            memory_total_bytes: 8 << 30,
+            run_queue: 15_000,
+            disk_wait: 12,
+            pressure: Some(Pressure {
+                cpu: 1,
+                memory: 0,
+                io: 99,
+            }),
+            received_bytes_s: 1_000,
+            sent_bytes_s: 2_000,
+        },
+        sessions: vec![HostSession {
+            key: "xrdp:10".into(),
+            account: "EX\\anna".into(),
+            kind: HostSessionKind::Rdp,
+            display: Some(":10".into()),
+            state: HostSessionState::Disconnected,
+            age_s: 3_600,
+            state_age_s: Some(60),
+            idle_s: None,
+        }],
+    }
+}
+
+fn on_host() -> SessionOnHost {
+    SessionOnHost {
+        key: Some("xrdp:10".into()),
+        account: "EX\\anna".into(),
+        kind: HostSessionKind::Rdp,
+    }
+}
+
+fn to_broker() -> Vec<(&'static str, ToBroker)> {
+    vec![
+        (
+            "hello",
+            ToBroker::Hello {
+                versions: vec![1, 2],
+                hello: hello(),
+            },
+        ),
+        ("report", ToBroker::Report(report())),
+        (
+            "outcome",
+            ToBroker::Outcome {
+                order: 9,
+                outcome: OrderOutcome::Identities {
+                    identities: hello().identities,
+                },
+            },
+        ),
+        ("pong", ToBroker::Pong { ping: u64::MAX }),
+    ]
+}
+
+fn to_agent() -> Vec<(&'static str, ToAgent)> {
+    let order = |id, order| ToAgent::Order { id, order };
+    vec![
+        (
+            "welcome",
+            ToAgent::Welcome {
+                version: 1,
+                report_every_ms: 2_000,
+                brokers: vec!["broker1.example.org:30004".into(), "[::1]:30004".into()],
+            },
+        ),
+        (
+            "refused",
+            ToAgent::Refused {
+                code: "revoked".into(),
+                message: "The certificate of sh1 was revoked".into(),
+                next_step: "join again".into(),
+                retry_after_ms: 60_000,
+            },
+        ),
+        (
+            "order-message",
+            order(
+                1,
+                Order::Message {
+                    session: Some(on_host()),
+                    from: "olga".into(),
+                    text: "Restart at 12:00\n\u{202e}".into(),
+                },
+            ),
+        ),
+        (
+            "order-probe",
+            order(
+                2,
+                Order::Probe {
+                    protocol: Protocol::Ssh,
+                    address: "10.0.0.2".into(),
+                    port: 22,
+                },
+            ),
+        ),
+        ("ping", ToAgent::Ping { ping: 1 }),
+    ]
+}
+
+fn requests() -> Vec<(&'static str, EnrollmentRequest)> {
+    vec![
+        (
+            "join",
+            EnrollmentRequest::Join {
+                host: host(),
+                secret: Secret::new("vB3k-secret".into()),
+                csr_der: vec![0x30, 0x03, 1, 2, 255],
+                software: "portico-agent 0.0.0".into(),
+            },
+        ),
+        (
+            "poll",
+            EnrollmentRequest::Poll {
+                host: host(),
+                csr_der: vec![0x30, 0],
+            },
+        ),
+        (
+            "renew",
+            EnrollmentRequest::Renew {
+                csr_der: vec![0x30],
+            },
+        ),
+    ]
+}
+
+fn answers() -> Vec<(&'static str, EnrollmentAnswer)> {
+    vec![
+        (
+            "issued",
+            EnrollmentAnswer::Issued {
+                chain_der: vec![vec![0x30, 1, 0], vec![0x30]],
+                brokers: vec!["broker1.example.org:30004".into()],
+                link: AgentLink::Listen,
+            },
+        ),
+        (
+            "waiting",
+            EnrollmentAnswer::Waiting {
+                retry_after_s: 15,
+                message: "An operator must approve sh1".into(),
+            },
+        ),
+        (
+            "enrollment-refused",
+            EnrollmentAnswer::Refused {
+                code: "token-used".into(),
+                message: "The token was used".into(),
+                next_step: "create another".into(),
+            },
+        ),
+    ]
+}
+
+/// Messages have no equality of their own where they hold secrets; their JSON has.
+fn check_message<M: Message + Debug>(name: &str, message: &M) {
+    let frame = encode(message).unwrap();
+    let mut decoder = FrameDecoder::with_max(M::LEN_MAX);
+    for cut in 0..frame.len() {
+        decoder.push(frame.get(..cut).unwrap());
+        assert_eq!(decoder.next(), Ok(None), "{name} cut at {cut}");
+        decoder = FrameDecoder::with_max(M::LEN_MAX);
+    }
+    decoder.push(&frame);
+    let json = decoder.next().unwrap().unwrap();
+    assert!(decoder.is_between_frames());
+    let read: M = decode(&json).unwrap();
+    assert_eq!(encode(&read).unwrap(), frame, "{name}");
+    for cut in 0..json.len() {
+        let error = decode::<M>(&json[..cut]).unwrap_err();
+        assert!(!error.link_goes_on(), "{name} cut at {cut}: {error}");
+    }
+    check_vector(name, &frame);
+}
+
+/// Vectors are what is on the wire today. One that changes breaks agents that are out there.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads, and on request writes, its own vectors"
+)]
+fn check_vector(name: &str, frame: &[u8]) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus/agent")
+        .join(format!("{name}.bin"));
+    if option_env!("UPDATE_EXPECT").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, frame).unwrap();
+    }
+    let kept = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(
+        String::from_utf8_lossy(&kept),
+        String::from_utf8_lossy(frame),
+        "{name}"
+    );
+}
+
+#[test]
+fn every_message_is_read_as_it_was_written_and_refused_when_cut_anywhere() {
+    for (name, message) in to_broker() {
+        check_message(name, &message);
+    }
+    for (name, message) in to_agent() {
+        check_message(name, &message);
+    }
+    for (name, message) in requests() {
+        check_message(name, &message);
+    }
+    for (name, message) in answers() {
+        check_message(name, &message);
+    }
+}
+
+#[test]
+fn every_kind_has_a_vector_and_is_listed() {
+    fn kinds<M: Message>(messages: &[(&str, M)]) {
+        let seen: std::collections::BTreeSet<String> = messages
+            .iter()
+            .map(|(_, message)| serde_json::to_value(message).unwrap()["kind"].to_string())
+            .collect();
+        let listed = M::KINDS.iter().map(|kind| format!("\"{kind}\"")).collect();
+        assert_eq!(seen, listed);
+    }
+    kinds(&to_broker());
+    kinds(&to_agent());
+    kinds(&requests());
+    kinds(&answers());
+}
+
+#[test]
+fn an_unknown_kind_is_named_and_the_link_goes_on() {
+    let error = decode::<ToAgent>(br#"{"kind":"dance","steps":3}"#).unwrap_err();
+    assert_eq!(
+        error,
+        DecodeError::UnknownKind {
+            kind: "dance".into()
+        }
+    );
+    assert!(error.link_goes_on());
+    let long = format!(r#"{{"kind":"{}"}}"#, "ä".repeat(500));
+    let DecodeError::UnknownKind { kind } = decode::<ToBroker>(long.as_bytes()).unwrap_err() else {
+        panic!("another error");
+    };
+    assert_eq!(kind.len(), KIND_LEN_MAX);
+    for (broken, why) in [
+        (r#"{"kind":"ping"}"#, "a field is missing"),
+        (r#"{"kind":"ping","ping":-1}"#, "a negative number"),
+        (r#"{"kind":"ping","ping":1.5}"#, "a fraction"),
+        (r#"{"kind":7}"#, "the kind is no text"),
+        (r#"{}"#, "no kind"),
+        ("[]", "a list"),
+        ("ping", "no JSON"),
+        (r#"{"kind":"ping","ping":1} {}"#, "something after it"),
+    ] {
+        let error = decode::<ToAgent>(broken.as_bytes()).unwrap_err();
+        assert!(!error.link_goes_on(), "{why}: {error}");
+    }
+}
+
+#[test]
+fn fields_of_later_versions_are_passed_over_and_new_ones_have_defaults() {
+    let later = br#"{"kind":"ping","ping":1,"sent_at":"noon"}"#;
+    assert_eq!(decode::<ToAgent>(later).unwrap(), ToAgent::Ping { ping: 1 });
+    let hello = br#"{"kind":"hello","versions":[1],"hello":{"host":"sh1","software":"x",
+        "boot":"b","system":"s","cpus":1}}"#;
+    assert!(matches!(
+        decode::<ToBroker>(hello).unwrap(),
+        ToBroker::Hello { hello, .. } if hello.identities.is_empty()
+    ));
+}
+
+#[test]
+fn another_hosts_name_that_is_no_id_is_refused() {
+    let hello = br#"{"kind":"hello","versions":[1],"hello":{"host":"../../etc","software":"x",
+        "boot":"b","system":"s","cpus":1}}"#;
+    assert!(matches!(
+        decode::<ToBroker>(hello),
+        Err(DecodeError::Json { .. })
+    ));
+}
+
+#[test]
+fn no_error_tells_anything_of_the_frame() {
+    let join = br#"{"kind":"join","host":"sh1","secret":"hunter2","csr_der":"!","software":"x"}"#;
+    let error = decode::<EnrollmentRequest>(join).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+    let (_, join) = requests().remove(0);
+    assert!(!format!("{join:?}").contains("vB3k"));
+}
+
+#[test]
+fn limits_hold_when_writing_and_when_reading() {
+    let long = |len: usize| "x".repeat(len);
+    fn check<M: Message>(at_limit: &M, beyond: &M, field: &str) {
+        encode(at_limit).unwrap();
+        let Err(EncodeError::Limit(limit)) = encode(beyond) else {
+            panic!("{field} may be of any length");
+        };
+        assert_eq!(limit.field, field);
+        let json = serde_json::to_vec(beyond).unwrap();
+        assert_eq!(decode::<M>(&json).err(), Some(DecodeError::Limit(limit)));
+    }
+    let hello = |len| ToBroker::Hello {
+        versions: vec![1; len],
+        hello: hello(),
+    };
+    check(&hello(VERSIONS_MAX), &hello(VERSIONS_MAX + 1), "versions");
+    let outcome = |len| ToBroker::Outcome {
+        order: 1,
+        outcome: OrderOutcome::Failed { detail: long(len) },
+    };
+    let max = LONG_TEXT_LEN_MAX;
+    check(&outcome(max), &outcome(max + 1), "detail");
+    let identities = |len| ToBroker::Outcome {
+        order: 1,
+        outcome: OrderOutcome::Identities {
+            identities: vec![Pin::CertificateSha256([1; 32]); len],
+        },
+    };
+    let max = IDENTITIES_MAX;
+    check(&identities(max), &identities(max + 1), "identities");
+    let welcome = |len, address| ToAgent::Welcome {
+        version: 1,
+        report_every_ms: 1,
+        brokers: vec![long(address); len],
+    };
+    let (most, longest) = (BROKERS_MAX, ADDRESS_LEN_MAX);
+    check(&welcome(most, 9), &welcome(most + 1, 9), "brokers");
+    let field = "address of a broker";
+    check(&welcome(1, longest), &welcome(1, longest + 1), field);
+    let restart = |len| ToAgent::Order {
+        id: 1,
+        order: Order::Restart {
+            after_s: 1,
+            text: long(len),
+        },
+    };
+    let max = LONG_TEXT_LEN_MAX;
+    check(&restart(max), &restart(max + 1), "text");
+    let log_off = |len| ToAgent::Order {
+        id: 1,
+        order: Order::LogOff {
+            session: SessionOnHost {
+                account: long(len),
+                ..on_host()
+            },
+        },
+    };
+    let max = TEXT_LEN_MAX;
+    check(&log_off(max), &log_off(max + 1), "session.account");
+    let renew = |len| EnrollmentRequest::Renew {
+        csr_der: vec![1; len],
+    };
+    check(&renew(DER_LEN_MAX), &renew(DER_LEN_MAX + 1), "csr_der");
+    let issued = |len| EnrollmentAnswer::Issued {
+        chain_der: vec![vec![1; DER_LEN_MAX]; len],
+        brokers: vec![],
+        link: AgentLink::Dial,
+    };
+    let max = CHAIN_LEN_MAX;
+    check(&issued(max), &issued(max + 1), "chain_der");
+    let join = |len| EnrollmentRequest::Join {
+        host: host(),
+        secret: Secret::new(long(len)),
+        csr_der: vec![],
+        software: String::new(),
+    };
+    check(&join(SECRET_LEN_MAX), &join(SECRET_LEN_MAX + 1), "secret");
+}
+
+#[test]
+fn the_largest_report_fits_a_frame_and_a_larger_message_is_not_sent() {
+    let mut large = report();
+    let one = HostSession {
+        key: "ssh:pts/10000".into(),
+        account: "EXAMPLE\\a.long.account.name".into(),
+        ..large.sessions[0].clone()
+    };
+    large.sessions = vec![one; REPORT_SESSIONS_MAX];
+    let frame = encode(&ToBroker::Report(large.clone())).unwrap();
+    assert!(frame.len() < FRAME_LEN_MAX);
+    for session in &mut large.sessions {
+        session.account = "x".repeat(TEXT_LEN_MAX);
+    }
+    assert!(matches!(
+        encode(&ToBroker::Report(large)),
+        Err(EncodeError::Frame(FrameError::TooLong { .. }))
+    ));
+}
+
+#[test]
+fn absurd_lengths_are_refused_before_anything_is_allocated() {
+    for (length, error) in [
+        (0_u32, FrameError::Empty),
+        (
+            u32::MAX,
+            FrameError::TooLong {
+                len: 0xffff_ffff,
+                max: FRAME_LEN_MAX,
+            },
+        ),
+        (
+            (1 << 20) + 1,
+            FrameError::TooLong {
+                len: (1 << 20) + 1,
+                max: FRAME_LEN_MAX,
+            },
+        ),
+    ] {
+        let mut decoder = FrameDecoder::new();
+        decoder.push(&length.to_be_bytes());
+        assert_eq!(decoder.next(), Err(error));
+        // It stays failed, and keeps nothing.
+        decoder.push(&encode(&ToAgent::Ping { ping: 1 }).unwrap());
+        assert_eq!(decoder.next(), Err(error));
+        assert!(!decoder.is_between_frames());
+    }
+    let mut decoder = FrameDecoder::new();
+    decoder.push(&(1_u32 << 20).to_be_bytes());
+    assert_eq!(decoder.next(), Ok(None), "the longest frame is allowed");
+}
+
+fn token() -> JoinToken {
+    JoinToken {
+        host: host(),
+        enrollment: vec!["broker1.example.org:30030".into()],
+        ca_sha256: [0xab; 32],
+        secret: Secret::new("vB3k-secret".into()),
+    }
+}
+
+#[test]
+fn a_token_is_read_as_it_was_written_whatever_white_space_is_around_it() {
+    let text = token().to_text();
+    assert!(text.expose().starts_with(TOKEN_PREFIX));
+    check_vector("token", text.expose().as_bytes());
+    let read = JoinToken::parse(&format!(" {}\r\n", text.expose())).unwrap();
+    assert_eq!(
+        (read.host, read.enrollment, read.ca_sha256),
+        (token().host, token().enrollment, token().ca_sha256)
+    );
+    assert_eq!(read.secret.expose(), "vB3k-secret");
+    assert!(!format!("{:?}", token()).contains("vB3k"));
+}
+
+#[test]
+fn a_token_that_is_cut_or_changed_is_refused_without_telling_it() {
+    let text = token().to_text();
+    let text = text.expose();
+    for len in 0..text.len() {
+        let error = JoinToken::parse(&text[..len]).unwrap_err();
+        let wanted = match len {
+            0..14 => [TokenError::Prefix, TokenError::Version],
+            14 => [TokenError::Version, TokenError::Version],
+            _ => [TokenError::Damaged, TokenError::Damaged],
+        };
+        assert!(wanted.contains(&error), "cut at {len}: {error}");
+    }
+    let with = |change: fn(&mut JoinToken)| {
+        let mut token = token();
+        change(&mut token);
+        JoinToken::parse(token.to_text().expose()).map(|_| ())
+    };
+    for damaged in [
+        with(|token| token.enrollment.clear()),
+        with(|token| token.enrollment = vec!["a:1".into(); BROKERS_MAX + 1]),
+        with(|token| token.enrollment = vec![String::new()]),
+        with(|token| token.enrollment = vec!["x".repeat(ADDRESS_LEN_MAX + 1)]),
+        with(|token| token.secret = Secret::default()),
+        with(|token| token.secret = Secret::new("x".repeat(SECRET_LEN_MAX + 1))),
+        JoinToken::parse(&format!("{TOKEN_PREFIX}e30")).map(|_| ()),
+    ] {
+        assert_eq!(damaged, Err(TokenError::Damaged));
+    }
+    assert_eq!(
+        JoinToken::parse("portico-join-2.AAAA").unwrap_err(),
+        TokenError::Version
+    );
+    assert_eq!(
+        JoinToken::parse(&"x".repeat(TOKEN_LEN_MAX + 1)).unwrap_err(),
+        TokenError::TooLong {
+            len: TOKEN_LEN_MAX + 1
+        }
+    );
+    // The largest one there can be is taken.
+    let largest = JoinToken {
+        host: HostId::new("h".repeat(64)).unwrap(),
+        enrollment: vec!["x".repeat(ADDRESS_LEN_MAX); BROKERS_MAX],
+        ca_sha256: [0; 32],
+        secret: Secret::new("s".repeat(SECRET_LEN_MAX)),
+    };
+    JoinToken::parse(largest.to_text().expose()).unwrap();
+}
+
+fn any_session() -> impl Strategy<Value = HostSession> {
+    (
+        any::<(String, String, Option<String>)>(),
+        0..3_u8,
+        any::<bool>(),
+        any::<(u64, Option<u64>, Option<u64>)>(),
+    )
+        .prop_map(
+            |((key, account, display), kind, active, ages)| HostSession {
+                key,
+                account,
+                kind: match kind {
+                    0 => HostSessionKind::Rdp,
+                    1 => HostSessionKind::Ssh,
+                    _ => HostSessionKind::Console,
+                },
+                display,
+                state: if active {
+                    HostSessionState::Active
+                } else {
+                    HostSessionState::Disconnected
+                },
+                age_s: ages.0,
+                state_age_s: ages.1,
+                idle_s: ages.2,
+            },
+        )
+}
+
+fn any_report() -> impl Strategy<Value = ToBroker> {
+    (
+        any::<u64>(),
+        any::<[u32; 4]>(),
+        any::<Option<[u32; 3]>>(),
+        any::<[u64; 3]>(),
+        proptest::collection::vec(any_session(), 0..5),
+    )
+        .prop_map(|(number, shares, pressure, bytes, sessions)| {
+            ToBroker::Report(HostReport {
+                number,
+                load: Load {
+                    cpu: shares[0],
+                    memory: shares[1],
+                    memory_total_bytes: bytes[0],
+                    run_queue: shares[2],
+                    disk_wait: shares[3],
+                    pressure: pressure.map(|p| Pressure {
+                        cpu: p[0],
+                        memory: p[1],
+                        io: p[2],
+                    }),
+                    received_bytes_s: bytes[1],
+                    sent_bytes_s: bytes[2],
+                },
+                sessions,
+            })
+        })
+}
+
+proptest! {
+    #[test]
+    fn any_messages_come_out_of_a_stream_however_it_is_cut(
+        report in any_report(),
+        ping in any::<u64>(),
+        cuts in proptest::collection::vec(1_usize..200, 1..50),
+    ) {
+        let sent = [report, ToBroker::Pong { ping }];
+        let stream: Vec<u8> = sent.iter().flat_map(|m| encode(m).unwrap()).collect();
+        let mut decoder = FrameDecoder::new();
+        let mut read: Vec<ToBroker> = Vec::new();
+        let (mut rest, mut sizes) = (stream.as_slice(), cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at((*sizes.next().unwrap()).min(rest.len()));
+            decoder.push(part);
+            while let Some(frame) = decoder.next().unwrap() {
+                read.push(decode(&frame).unwrap());
+            }
+            rest = after;
+        }
+        prop_assert!(decoder.is_between_frames());
+        prop_assert_eq!(read.as_slice(), &sent);
+    }
+
+    #[test]
+    fn any_bytes_are_handled(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        crate::fuzzing::agent(&bytes);
+    }
+
+    #[test]
+    fn any_frame_that_was_changed_is_handled(which in 0..15_usize, at in any::<usize>(), to in any::<u8>()) {
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        frames.extend(to_broker().iter().map(|(_, m)| encode(m).unwrap()));
+        frames.extend(to_agent().iter().map(|(_, m)| encode(m).unwrap()));
+        frames.extend(requests().iter().map(|(_, m)| encode(m).unwrap()));
+        frames.extend(answers().iter().map(|(_, m)| encode(m).unwrap()));
+        let mut frame = frames.swap_remove(which % frames.len());
+        let at = at % frame.len();
+        frame[at] = to;
+        crate::fuzzing::agent(&frame);
+    }
+
+    #[test]
+    fn any_text_is_a_token_or_is_refused(text in "\\PC{0,80}", body in "[A-Za-z0-9_-]{0,80}") {
+        let _ = JoinToken::parse(&text);
+        let _ = JoinToken::parse(&format!("{TOKEN_PREFIX}{body}"));
+    }
+}

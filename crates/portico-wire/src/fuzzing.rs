@@ -1,0 +1,226 @@
+//! Bodies of the fuzz targets: each takes any bytes and checks what must always hold. The targets
+//! in `fuzz/` call them, and so do tests with seeded mutations, where no fuzzer runs.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a broken oracle must stop the fuzzer"
+)]
+
+use crate::agent::{
+    EnrollmentAnswer, EnrollmentRequest, FrameDecoder, JoinToken, Message, ToAgent, ToBroker,
+    decode, encode,
+};
+use crate::terminal::{self, EngineFrame, ViewerFrame, framing, header};
+use crate::websocket::{Decoder, Event, FrameHeader, HEADER_LEN_MAX, Role};
+use crate::x11::{self, ExtensionReply, IdleInfo, IdleQuestion, SetupReply};
+use crate::x224::{ConnectionConfirm, ConnectionRequest, PACKET_LEN_MAX, frame_len};
+
+/// Terminal frames: what is decoded encodes to the same bytes, and a stream of frames ends.
+pub fn terminal(bytes: &[u8]) {
+    let mut again = Vec::new();
+    if let Ok(frame) = ViewerFrame::decode(bytes) {
+        frame.encode(&mut again).unwrap();
+        assert_eq!(again, bytes);
+    }
+    again.clear();
+    if let Ok(frame) = EngineFrame::decode(bytes) {
+        frame.encode(&mut again).unwrap();
+        assert_eq!(again, bytes);
+    }
+    if let Ok(header::Header::Open(open)) = header::Header::decode(bytes) {
+        // Written again it can be a little longer, because what was left out is written as null.
+        if let Ok(frame) = open.encode() {
+            assert!(header::Header::decode(&frame).is_ok());
+        }
+    }
+    let _ = header::Answer::decode(bytes);
+    let mut rest = bytes;
+    while let Ok(Some((frame, taken))) = framing::split(rest, terminal::VIEWER_FRAME_LEN_MAX) {
+        assert_eq!(taken, frame.len() + framing::LENGTH_LEN);
+        let Some(next) = rest.get(taken..) else {
+            panic!("a frame of {taken} bytes in {}", rest.len());
+        };
+        rest = next;
+    }
+}
+
+/// Frames and messages of the agent link and of enrollment, and join tokens: what frames come out
+/// does not depend on how the bytes are cut, and what is read is written so that it is read the
+/// same.
+pub fn agent(bytes: &[u8]) {
+    let whole = agent_frames(&[bytes]);
+    for cut in [1, bytes.len() / 2, bytes.len().saturating_sub(1)] {
+        let (front, back) = bytes.split_at(cut.min(bytes.len()));
+        assert_eq!(agent_frames(&[front, back]), whole, "cut at {cut}");
+    }
+    for frame in whole.0.iter().map(Vec::as_slice).chain([bytes]) {
+        agent_message::<ToBroker>(frame);
+        agent_message::<ToAgent>(frame);
+        agent_message::<EnrollmentRequest>(frame);
+        agent_message::<EnrollmentAnswer>(frame);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(token) = JoinToken::parse(text)
+    {
+        let again = JoinToken::parse(token.to_text().expose()).unwrap();
+        assert_eq!(again.to_text().expose(), token.to_text().expose());
+    }
+}
+
+fn agent_frames(parts: &[&[u8]]) -> (Vec<Vec<u8>>, Option<crate::agent::FrameError>) {
+    let (mut decoder, mut frames) = (FrameDecoder::new(), Vec::new());
+    for part in parts {
+        decoder.push(part);
+        loop {
+            match decoder.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error)),
+            }
+        }
+    }
+    (frames, None)
+}
+
+fn agent_message<M: Message>(frame: &[u8]) {
+    let Ok(message) = decode::<M>(frame) else {
+        return;
+    };
+    // Written again it can be a little longer, because what was left out is written as null.
+    if let Ok(written) = encode(&message) {
+        let json = written.get(crate::agent::LENGTH_LEN..).unwrap();
+        assert_eq!(encode(&decode::<M>(json).unwrap()).unwrap(), written);
+    }
+}
+
+/// X.224 negotiation: what is read is written so that it is read the same, and a length that is
+/// given is within the limit.
+pub fn x224(bytes: &[u8]) {
+    if let Ok(Some(len)) = frame_len(bytes) {
+        assert!(len <= PACKET_LEN_MAX);
+    }
+    if let Ok(request) = ConnectionRequest::decode(bytes) {
+        let again = request.encode().unwrap();
+        assert_eq!(ConnectionRequest::decode(&again), Ok(request));
+    }
+    if let Ok(confirm) = ConnectionConfirm::decode(bytes) {
+        assert_eq!(ConnectionConfirm::decode(&confirm.encode()), Ok(confirm));
+    }
+}
+
+/// Answers of X servers and cookie files: what comes of a question does not depend on how the bytes
+/// are cut, a length that is given is within its limit, and what is read is written so that it is
+/// read the same.
+pub fn x11(bytes: &[u8]) {
+    if let Ok(Some(len)) = x11::setup_len(bytes) {
+        assert!(len <= x11::SETUP_LEN_MAX);
+    }
+    if let Ok(Some(len)) = x11::packet_len(bytes) {
+        assert!((x11::PACKET_LEN..=x11::PACKET_LEN_MAX).contains(&len));
+    }
+    if let Ok(reply) = SetupReply::decode(bytes) {
+        assert_eq!(SetupReply::decode(&reply.encode()), Ok(reply));
+    }
+    for sequence in [1, 2] {
+        if let Ok(reply) = ExtensionReply::decode(bytes, sequence) {
+            let again = reply.encode(sequence);
+            assert_eq!(ExtensionReply::decode(&again, sequence), Ok(reply));
+        }
+        if let Ok(info) = IdleInfo::decode(bytes, sequence) {
+            assert_eq!(IdleInfo::decode(&info.encode(sequence), sequence), Ok(info));
+        }
+    }
+    let whole = x11_answer(&[bytes]);
+    for cut in [
+        1,
+        bytes.len() / 3,
+        bytes.len() / 2,
+        bytes.len().saturating_sub(1),
+    ] {
+        let (front, back) = bytes.split_at(cut.min(bytes.len()));
+        assert_eq!(x11_answer(&[front, back]), whole, "cut at {cut}");
+    }
+    x11_authority(bytes);
+}
+
+fn x11_answer(parts: &[&[u8]]) -> Result<Option<std::time::Duration>, x11::X11Error> {
+    let mut question = IdleQuestion::new(x11::Cookie::new([7; x11::COOKIE_LEN]));
+    for part in parts {
+        question.push(part)?;
+    }
+    Ok(question.answer())
+}
+
+fn x11_authority(bytes: &[u8]) {
+    let Ok(entries) = x11::entries(bytes) else {
+        return;
+    };
+    let (mut again, mut is_whole) = (Vec::new(), true);
+    for entry in entries {
+        match entry {
+            Ok(entry) => entry.encode(&mut again).unwrap(),
+            Err(_) => is_whole = false,
+        }
+    }
+    assert_eq!(bytes.get(..again.len()), Some(again.as_slice()));
+    assert_eq!(is_whole, again.len() == bytes.len());
+    let cookie = x11::cookie_for(bytes, b"host", 10);
+    assert_eq!(cookie.is_ok(), is_whole);
+    if let Ok(Some(cookie)) = cookie {
+        let is_there = |found: &[u8]| found == cookie.expose();
+        assert!(bytes.windows(x11::COOKIE_LEN).any(is_there));
+    }
+}
+
+/// WebSocket frames: what the decoder makes of bytes does not depend on how they are cut, it hands
+/// out no more than it was given, and a header that is read is written the same.
+pub fn websocket(bytes: &[u8]) {
+    if let Ok(Some((header, taken))) = FrameHeader::decode(bytes) {
+        assert!(taken <= HEADER_LEN_MAX);
+        assert_eq!(header.encode().as_ref(), bytes.get(..taken).unwrap());
+    }
+    let whole = websocket_events(&[bytes]);
+    assert!(whole.1 <= bytes.len(), "more payload than bytes");
+    for cut in [
+        1,
+        bytes.len() / 3,
+        bytes.len() / 2,
+        bytes.len().saturating_sub(1),
+    ] {
+        let (front, back) = bytes.split_at(cut.min(bytes.len()));
+        assert_eq!(websocket_events(&[front, back]), whole, "cut at {cut}");
+    }
+}
+
+/// Events with the parts of each message joined, how much payload they have, and the error.
+fn websocket_events(
+    parts: &[&[u8]],
+) -> (Vec<String>, usize, Option<crate::websocket::DecodeError>) {
+    let mut decoder = Decoder::new(Role::Server, 1 << 20);
+    let (mut events, mut message, mut payload_len) = (Vec::new(), Vec::new(), 0);
+    for part in parts {
+        let mut part = part.to_vec();
+        let mut input = part.as_mut_slice();
+        loop {
+            match decoder.decode(&mut input) {
+                Ok(None) => break,
+                Err(error) => return (events, payload_len, Some(error)),
+                Ok(Some(Event::Data { kind, payload, end })) => {
+                    payload_len += payload.len();
+                    message.extend_from_slice(payload);
+                    if end {
+                        events.push(format!("{kind:?} {:?}", std::mem::take(&mut message)));
+                    }
+                }
+                Ok(Some(Event::Ping(payload))) => {
+                    events.push(format!("ping {:?}", payload.as_ref()))
+                }
+                Ok(Some(Event::Pong(payload))) => {
+                    events.push(format!("pong {:?}", payload.as_ref()))
+                }
+                Ok(Some(Event::Close(frame))) => events.push(format!("{frame:?}")),
+            }
+        }
+    }
+    (events, payload_len, None)
+}

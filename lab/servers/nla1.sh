@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+use_kind nla
+host=31
+pool=nla

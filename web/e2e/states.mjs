@@ -1,0 +1,219 @@
+// Every page and every state that ui.md and the issue name, and how to get there with the stand-in.
+import { CONSOLE_STATES } from './console-states.mjs';
+import { waitForTerminal, typeInTerminal, readTerminal, eventually } from './lib.mjs';
+
+const card = (page) => page.locator('.card h1, .notice').first();
+const openMenu = async (page) => {
+  await page.locator('.toolbar .tab').click();
+  await page.locator('.panel').waitFor();
+};
+const desktop = async (page) => {
+  await page.waitForURL(/\/view\//);
+  await page.locator('iron-remote-desktop canvas').waitFor();
+  await page.locator('.launching').waitFor({ state: 'detached' });
+};
+
+/** name, path, mock (change of the stand-in's state), act (after loading), ready (what must show), once (one language will do), small (as will two widths). */
+export const STATES = [
+  { name: 'sign-in', path: '/sign-in', mock: { signedIn: false }, ready: 'form' },
+  {
+    name: 'sign-in-missing',
+    path: '/sign-in',
+    mock: { signedIn: false },
+    act: (page) => page.locator('button[type=submit]').click(),
+    ready: '[aria-invalid=true]',
+  },
+  {
+    name: 'sign-in-wrong',
+    path: '/sign-in?next=%2Flaunch%2Fterminal',
+    mock: { signedIn: false, signIn: 'wrong' },
+    act: signInBadly,
+    ready: '.notice',
+  },
+  {
+    name: 'sign-in-locked',
+    path: '/sign-in',
+    mock: { signedIn: false, signIn: 'locked' },
+    act: signInBadly,
+    ready: '.notice',
+  },
+  { name: 'sign-in-away', path: '/sign-in', mock: { away: true }, ready: '.notice' },
+  {
+    name: 'sign-in-setup-needed',
+    path: '/sign-in',
+    mock: { signedIn: false, site: { name: 'Portico', setup_needed: true } },
+    ready: '.notice',
+  },
+  { name: 'setup', path: '/setup#token=abc', mock: { signedIn: false }, ready: 'form' },
+  {
+    name: 'setup-missing',
+    path: '/setup#token=abc',
+    mock: { signedIn: false },
+    act: (page) => page.locator('button[type=submit]').click(),
+    ready: '[aria-invalid=true]',
+  },
+  { name: 'setup-weak', path: '/setup#token=abc', mock: { signedIn: false, setup: 'weak' }, act: fillSetup, ready: '.notice' },
+  { name: 'setup-used-up', path: '/setup#token=abc', mock: { signedIn: false, setup: 'token' }, act: fillSetup, ready: '.notice' },
+  { name: 'setup-done', path: '/setup#token=abc', mock: { signedIn: false }, act: fillSetup, ready: '.notice.good' },
+  { name: 'setup-no-token', path: '/setup', mock: { signedIn: false }, ready: '.notice' },
+  { name: 'webtop', path: '/', ready: '[data-tile]' },
+  {
+    name: 'webtop-menu',
+    path: '/',
+    mock: { role: 'operator' },
+    act: (page) => page.locator('button.user').click(),
+    ready: '.menu',
+  },
+  { name: 'webtop-search', path: '/', act: (page) => page.locator('input[type=search]').fill('te'), ready: '[data-results] [data-tile]' },
+  { name: 'webtop-no-results', path: '/', act: (page) => page.locator('input[type=search]').fill('qqq'), ready: '.empty' },
+  { name: 'webtop-shortcuts', path: '/', act: async (page) => {
+      await page.locator('[data-tile]').first().waitFor();
+      await page.keyboard.press('?');
+    }, ready: 'dialog[open]' },
+  {
+    name: 'webtop-end',
+    path: '/',
+    act: (page) => page.locator('.sessions button').first().click(),
+    ready: 'dialog[open]',
+  },
+  {
+    name: 'webtop-ended',
+    path: '/',
+    act: async (page) => {
+      await page.locator('.sessions button').first().click();
+      await page.locator('dialog .danger').click();
+    },
+    ready: '.notice',
+  },
+  { name: 'webtop-empty', path: '/', mock: { workspace: 'empty' }, ready: '.empty' },
+  { name: 'webtop-loading', path: '/', mock: { workspace: 'slow' }, ready: '.skeleton' },
+  { name: 'webtop-error', path: '/', mock: { workspace: 'error' }, ready: '.notice' },
+  { name: 'webtop-hostile', path: '/', mock: { workspace: 'hostile' }, ready: '[data-tile]' },
+  { name: 'away', path: '/', mock: { away: true }, ready: '.notice' },
+  { name: 'not-found', path: '/no/such/page', ready: 'main h1' },
+  { name: 'console-refused', path: '/console', mock: { role: 'user' }, ready: '.notice' },
+  ...CONSOLE_STATES,
+  { name: 'launching', path: '/launch/desktop', mock: { launch: 'slow' }, ready: '.steps .now' },
+  { name: 'launch-no-host', path: '/launch/desktop', mock: { launch: 'no-host' }, ready: '.notice' },
+  { name: 'launch-in-line', path: '/launch/desktop', mock: { launch: 'in-line' }, ready: '.launching [role=status].soft' },
+  { name: 'launch-not-now', path: '/launch/desktop', mock: { launch: 'not-now' }, ready: '.notice' },
+  { name: 'launch-store-away', path: '/launch/desktop', mock: { launch: 'store-away' }, ready: '.notice' },
+  { name: 'launch-unknown', path: '/launch/nothing', ready: '.notice' },
+  { name: 'launch-host-refused', path: '/launch/desktop', mock: { desktop: 'refused' }, ready: '.notice' },
+  { name: 'launch-untrusted', path: '/launch/desktop', mock: { desktop: 'untrusted' }, ready: '.notice' },
+  { name: 'launch-logon', path: '/launch/desktop', mock: { desktop: 'logon' }, ready: '.notice' },
+  { name: 'desktop', path: '/launch/desktop', act: desktop, ready: 'iron-remote-desktop' },
+  {
+    name: 'desktop-menu',
+    path: '/launch/desktop',
+    act: async (page) => {
+      await desktop(page);
+      await openMenu(page);
+    },
+    ready: '.panel',
+  },
+  {
+    name: 'desktop-menu-no-clipboard',
+    path: '/launch/desktop',
+    mock: { clipboard: 'none' },
+    act: async (page) => {
+      await desktop(page);
+      await openMenu(page);
+    },
+    ready: '.panel',
+  },
+  {
+    name: 'desktop-lost',
+    path: '/launch/desktop',
+    mock: { reconnect: 'away' },
+    act: async (page, drop) => {
+      await desktop(page);
+      drop();
+      await page.locator('.card').waitFor();
+      await page.waitForTimeout(1200);
+    },
+    ready: '.card',
+  },
+  {
+    name: 'desktop-session-gone',
+    path: '/launch/desktop',
+    mock: { reconnect: 'gone' },
+    act: async (page, drop) => {
+      await desktop(page);
+      drop();
+      await page.getByRole('button', { name: /Start again|Neu starten/ }).waitFor();
+    },
+    ready: '.card',
+  },
+  ...[
+    ['taken-over', 4003, 'taken-over by=198.51.100.23'],
+    ['maintenance', 4019],
+    ['idle-timeout', 4007],
+    ['operator-ended', 4006],
+    ['signed-out', 4009],
+    ['host-closed', 4000],
+  ].map(([reason, code, text = reason]) => ({
+    name: `desktop-${reason}`,
+    path: '/launch/desktop',
+    act: async (page, drop) => {
+      await desktop(page);
+      drop(code, text);
+    },
+    ready: '.card',
+  })),
+  {
+    name: 'terminal',
+    path: '/launch/terminal',
+    act: terminalWithOutput,
+    ready: '.xterm-screen',
+  },
+  {
+    name: 'terminal-menu',
+    path: '/launch/terminal',
+    act: async (page) => {
+      await terminalWithOutput(page);
+      await openMenu(page);
+    },
+    ready: '.panel',
+  },
+  {
+    name: 'terminal-search',
+    path: '/launch/terminal',
+    act: async (page) => {
+      await terminalWithOutput(page);
+      await page.keyboard.press('Control+Shift+F');
+      await page.locator('.bar input').fill('77');
+    },
+    ready: '.bar',
+  },
+  {
+    name: 'terminal-exited',
+    path: '/launch/terminal',
+    act: async (page) => {
+      await terminalWithOutput(page);
+      await typeInTerminal(page, 'exit 3\n');
+    },
+    ready: '.card',
+  },
+];
+
+async function signInBadly(page) {
+  await page.locator('input[name=username]').fill('demo');
+  await page.locator('input[name=password]').fill('not this one');
+  await page.locator('button[type=submit]').click();
+  await card(page).waitFor();
+}
+
+async function fillSetup(page) {
+  await page.locator('input[name=site]').fill('Example site');
+  await page.locator('input[name=name]').fill('Olga Owner');
+  await page.locator('input[name=username]').fill('olga');
+  await page.locator('input[name=password]').fill('a sentence of some length');
+  await page.locator('button[type=submit]').click();
+}
+
+async function terminalWithOutput(page) {
+  await waitForTerminal(page);
+  await typeInTerminal(page, 'seq 100\n');
+  await eventually('the last number', async () => (await readTerminal(page)).includes('100'));
+}

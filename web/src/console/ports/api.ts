@@ -1,0 +1,36 @@
+/** Calls of the Ports page. Loaded with it. */
+import { read } from '../../api/client';
+import { ApiError } from '../../api/errors';
+import { plainDeep } from '../../lib/plain';
+import type { CatalogueFlow, MapLayout, PortPlan, PortRole } from './types';
+
+const RULES_TIMEOUT_MS = 30_000;
+
+export const portsApi = {
+  flows: () => read<CatalogueFlow[]>('/ports/flows'),
+  roles: () => read<PortRole[]>('/ports/roles'),
+  plan: () => read<PortPlan>('/ports/plan'),
+  map: () => read<MapLayout>('/ports/diagram', { format: 'json' }),
+};
+
+export const pictureHref = '/api/v1/ports/diagram?format=svg';
+
+export function rulesHref(format: string, host: string): string {
+  const query = new URLSearchParams({ format, ...(host === '' ? {} : { host }) });
+  return `/api/v1/ports/rules?${query.toString()}`;
+}
+
+/** The rules as text; an error lists what the format cannot say. */
+export async function rulesText(format: string, host: string): Promise<string> {
+  let response: Response;
+  try {
+    response = await fetch(rulesHref(format, host), {
+      credentials: 'same-origin',
+      signal: AbortSignal.timeout(RULES_TIMEOUT_MS),
+    });
+  } catch (cause) {
+    throw ApiError.unreachable(cause);
+  }
+  if (response.ok) return response.text();
+  throw ApiError.fromAnswer(response, plainDeep(await response.json().catch(() => undefined)));
+}
