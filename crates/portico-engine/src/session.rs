@@ -142,11 +142,11 @@ async fn start(
                 Some(Command::Attach(newer)) => {
                     let older = std::mem::replace(&mut attach, newer);
                     let viewer = Viewer::new(&older.open, older.stream, &[]);
-                    retire(&surroundings.spawner, viewer, None, EndReason::TakenOver);
+                    retire(&surroundings.spawner, viewer, EndReason::TakenOver);
                 }
                 Some(Command::End(reason)) => {
                     let viewer = Viewer::new(&attach.open, attach.stream, &[]);
-                    retire(&surroundings.spawner, viewer, None, reason);
+                    retire(&surroundings.spawner, viewer, reason);
                     return Err(None);
                 }
                 None => return Err(None),
@@ -161,25 +161,14 @@ async fn start(
 }
 
 /// Says farewell beside the session's loop, which must not wait for a viewer that does not read.
-fn retire(spawner: &Spawner, viewer: Viewer, exit: Option<&Exit>, reason: EndReason) {
-    let exit = exit.cloned();
+fn retire(spawner: &Spawner, viewer: Viewer, reason: EndReason) {
     spawner.spawn("farewell", async move {
-        let closed = EngineFrame::Closed(reason);
-        match &exit {
-            Some(Exit { status, signal }) => {
-                let exited = EngineFrame::Exited {
-                    status: *status,
-                    signal,
-                };
-                viewer.leave(&[exited, closed]).await;
-            }
-            None => viewer.leave(&[closed]).await,
-        }
+        viewer.leave(&[EngineFrame::Closed(reason)]).await;
     });
 }
 
 /// How a program ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct Exit {
     status: i32,
     signal: String,
@@ -395,16 +384,31 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// When the program has ended and its viewer has all output: the farewell.
+    /// When the program has ended and its viewer has all output: the farewell, and when that is
+    /// written, too, the end. A viewer that is gone without our knowing fails the writing, so
+    /// that the last words wait for the next one.
     fn show_the_end(&mut self) -> Option<EndReason> {
         let Host::Ended { exit, reason } = &self.host else {
             return None;
         };
         let viewer = self
             .viewer
-            .take_if(|v| v.is_flushed() && self.outflow.is_sent())?;
-        retire(self.spawner, viewer, exit.as_ref(), *reason);
-        Some(*reason)
+            .as_mut()
+            .filter(|v| v.is_flushed() && self.outflow.is_sent())?;
+        if viewer.was_told_the_end() {
+            let viewer = self.viewer.take()?;
+            self.spawner
+                .spawn("farewell", async move { viewer.leave(&[]).await });
+            return Some(*reason);
+        }
+        let exited = exit
+            .as_ref()
+            .map(|Exit { status, signal }| EngineFrame::Exited {
+                status: *status,
+                signal,
+            });
+        viewer.tell_the_end(exited.into_iter().chain([EngineFrame::Closed(*reason)]));
+        None
     }
 
     fn attach(&mut self, attach: Attach) {
@@ -435,7 +439,7 @@ impl<'a> Session<'a> {
             "Viewer detached"
         );
         if let Some(reason) = reason {
-            retire(self.spawner, viewer, None, reason);
+            retire(self.spawner, viewer, reason);
         }
         self.outflow.detach();
         self.card.set_connection(None);

@@ -35,6 +35,7 @@ pub(crate) struct Viewer {
     last_input: Instant,
     idle_timeout: Option<Duration>,
     total_timeout: Option<Duration>,
+    was_told_the_end: bool,
 }
 
 /// What can happen at a viewer's stream.
@@ -62,6 +63,7 @@ impl Viewer {
             last_input: now,
             idle_timeout: timeout(open.idle_timeout_s),
             total_timeout: timeout(open.total_timeout_s),
+            was_told_the_end: false,
         }
     }
 
@@ -119,6 +121,19 @@ impl Viewer {
                 Ok(false)
             }
         }
+    }
+
+    /// Puts the program's end behind what is still to be written.
+    pub(crate) fn tell_the_end<'a>(&mut self, last: impl Iterator<Item = EngineFrame<'a>>) {
+        for frame in last {
+            append(&mut self.outbox, &frame);
+        }
+        self.was_told_the_end = true;
+    }
+
+    /// Whether [`Viewer::tell_the_end`] was called.
+    pub(crate) fn was_told_the_end(&self) -> bool {
+        self.was_told_the_end
     }
 
     /// It was used.

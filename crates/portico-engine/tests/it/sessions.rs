@@ -9,7 +9,7 @@ use russh::Pty;
 
 use crate::{
     ssh_server::{SignIn, SshServer},
-    viewer::{Last, PATIENCE, TestEngine, open},
+    viewer::{Last, PATIENCE, TestEngine, Viewer, open},
 };
 
 /// Waits until the host has `count` programs.
@@ -211,17 +211,18 @@ async fn end_ends_the_program() {
     wait_shells(&server, 0).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_words_of_a_program_wait_for_its_viewer() {
-    let server = SshServer::start(SignIn::Password).await;
-    let engine = TestEngine::start().await;
-    let mut viewer = engine.view(&open(&server, 1)).await;
+/// A program that ends when the test says so.
+async fn about_to_exit(server: &SshServer, engine: &TestEngine) -> Viewer {
+    let mut viewer = engine.view(&open(server, 1)).await;
     viewer.wait_for("ready> ").await;
-    viewer.type_line("seq 5").await;
-    viewer.type_line("exit 3").await;
-    drop(viewer);
-    wait_shells(&server, 0).await;
-    let mut wanted = open(&server, 1);
+    for line in ["hold", "seq 5", "exit 3"] {
+        viewer.type_line(line).await;
+    }
+    viewer
+}
+
+async fn expect_last_words(server: &SshServer, engine: &TestEngine) {
+    let mut wanted = open(server, 1);
     wanted.password = None;
     let mut viewer = engine.view(&wanted).await;
     assert_eq!(
@@ -234,6 +235,32 @@ async fn the_last_words_of_a_program_wait_for_its_viewer() {
         "{}",
         viewer.text()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_words_of_a_program_wait_for_its_viewer() {
+    let server = SshServer::start(SignIn::Password).await;
+    let engine = TestEngine::start().await;
+    let mut viewer = about_to_exit(&server, &engine).await;
+    viewer.send(&ViewerFrame::Disconnect).await;
+    viewer.wait_end().await;
+    server.release.send_replace(true);
+    wait_shells(&server, 0).await;
+    expect_last_words(&server, &engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn last_words_wait_though_nobody_noticed_that_the_viewer_is_gone() {
+    for _ in 0..20 {
+        let server = SshServer::start(SignIn::Password).await;
+        let engine = TestEngine::start().await;
+        let viewer = about_to_exit(&server, &engine).await;
+        // The engine learns of both at the same instant.
+        drop(viewer);
+        server.release.send_replace(true);
+        wait_shells(&server, 0).await;
+        expect_last_words(&server, &engine).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,6 +35,8 @@ pub(crate) struct SshServer {
     /// Bytes that the flood command has got rid of.
     pub(crate) flooded: Arc<AtomicU64>,
     pub(crate) seen: watch::Receiver<Seen>,
+    /// Lets the hold command go on.
+    pub(crate) release: watch::Sender<bool>,
     _stop: mpsc::Sender<()>,
 }
 
@@ -81,11 +83,13 @@ impl SshServer {
         let (shells, failures) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (seen_in, seen) = watch::channel(Seen::default());
         let flooded = Arc::new(AtomicU64::new(0));
+        let (release, released) = watch::channel(false);
         let host = Host {
             sign_in,
             shells: Arc::clone(&shells),
             failures: Arc::clone(&failures),
             flooded: Arc::clone(&flooded),
+            released,
             seen: seen_in,
             channel: None,
             counted: false,
@@ -112,6 +116,7 @@ impl SshServer {
             failures,
             flooded,
             seen,
+            release,
             _stop: stop,
         }
     }
@@ -142,6 +147,7 @@ struct Host {
     shells: Arc<AtomicUsize>,
     failures: Arc<AtomicUsize>,
     flooded: Arc<AtomicU64>,
+    released: watch::Receiver<bool>,
     seen: watch::Sender<Seen>,
     channel: Option<Channel<Msg>>,
     counted: bool,
@@ -154,6 +160,7 @@ impl Host {
             shells: Arc::clone(&self.shells),
             failures: Arc::clone(&self.failures),
             flooded: Arc::clone(&self.flooded),
+            released: self.released.clone(),
             seen: self.seen.clone(),
             channel: None,
             counted: false,
@@ -173,9 +180,9 @@ impl Host {
         self.shells.fetch_add(1, Ordering::Relaxed);
         self.counted = true;
         let (channel, handle) = (self.channel.take().unwrap(), session.handle());
-        let (seen, flooded) = (self.seen.clone(), Arc::clone(&self.flooded));
+        let host = self.fresh();
         tokio::spawn(async move {
-            let _ = shell(channel, handle, seen, flooded).await;
+            let _ = shell(channel, handle, host).await;
         });
         Ok(())
     }
@@ -302,13 +309,8 @@ impl Handler for Host {
 }
 
 /// Echoes, and at the end of a line obeys:
-/// `exit N`, `kill`, `drop`, `size`, `seq N`, `flood MIB`, `full-screen`.
-async fn shell(
-    channel: Channel<Msg>,
-    handle: Handle,
-    seen: watch::Sender<Seen>,
-    flooded: Arc<AtomicU64>,
-) -> Result<(), russh::Error> {
+/// `exit N`, `kill`, `drop`, `hold`, `size`, `seq N`, `flood MIB`, `full-screen`.
+async fn shell(channel: Channel<Msg>, handle: Handle, mut host: Host) -> Result<(), russh::Error> {
     let (mut typed, channel) = channel.split();
     channel.data_bytes("ready> ").await?;
     let mut line = String::new();
@@ -323,7 +325,7 @@ async fn shell(
                 continue;
             }
             channel.data_bytes("\r\n").await?;
-            if !obey(&line, &channel, &handle, &seen, &flooded).await? {
+            if !obey(&line, &channel, &handle, &mut host).await? {
                 return channel.close().await;
             }
             channel.data_bytes("ready> ").await?;
@@ -337,8 +339,7 @@ async fn obey(
     line: &str,
     channel: &ChannelWriteHalf<Msg>,
     handle: &Handle,
-    seen: &watch::Sender<Seen>,
-    flooded: &AtomicU64,
+    host: &mut Host,
 ) -> Result<bool, russh::Error> {
     let (command, number) = line.split_once(' ').unwrap_or((line, "0"));
     let number: u32 = number.parse().unwrap_or(0);
@@ -360,8 +361,11 @@ async fn obey(
             handle.close(id).await.unwrap();
             return std::future::pending().await;
         }
+        "hold" => {
+            host.released.wait_for(|released| *released).await.unwrap();
+        }
         "size" => {
-            let (cols, rows) = seen.borrow().sizes.last().copied().unwrap_or_default();
+            let (cols, rows) = host.seen.borrow().sizes.last().copied().unwrap_or_default();
             channel.data_bytes(format!("{rows} {cols}\r\n")).await?;
         }
         "seq" => {
@@ -378,7 +382,8 @@ async fn obey(
             let block = "0123456789abcde\n".repeat(1024);
             for _ in 0..number * 64 {
                 channel.data_bytes(block.clone()).await?;
-                flooded.fetch_add(block.len() as u64, Ordering::Relaxed);
+                host.flooded
+                    .fetch_add(block.len() as u64, Ordering::Relaxed);
             }
         }
         "full-screen" => channel.data_bytes("\x1b[?1049h\x1b[?25l").await?,

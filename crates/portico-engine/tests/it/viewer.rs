@@ -19,7 +19,7 @@ use tokio::{
 use crate::ssh_server::{PASSWORD, SshServer};
 
 /// Longest wait for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An engine in a folder of its own.
 pub(crate) struct TestEngine {
