@@ -618,12 +618,21 @@ async fn a_restarted_broker_learns_every_session_again_from_the_agents() {
     );
     let agents = Agents::with(&text).await;
     let estate = &agents.estate;
-    let mut peers = Vec::new();
+    let mut linked = Vec::new();
     for n in 0..hosts {
-        peers.push(agents.reporting(&format!("h{n}")).await.0);
+        linked.push(Linked::new(&agents, &format!("h{n}")).await);
     }
     let mut on: BTreeMap<HostId, Vec<HostSession>> = BTreeMap::new();
+    let mut reported = tokio::time::Instant::now();
     for n in 0..hosts * each {
+        // On a busy machine this takes longer than silent hosts are trusted.
+        if reported.elapsed() > Duration::from_secs(2) {
+            for host in &mut linked {
+                let sessions = on.get(&host.host).cloned().unwrap_or_default();
+                host.reports(&sessions).await;
+            }
+            reported = tokio::time::Instant::now();
+        }
         let (launch, _) = estate.connect(&format!("u{n}"), "desktop").await;
         let of_host = on.entry(launch.placement.host).or_default();
         of_host.push(HostSession {
@@ -631,6 +640,7 @@ async fn a_restarted_broker_learns_every_session_again_from_the_agents() {
             ..on_host(&format!("xrdp:{n}"))
         });
     }
+    let peers: Vec<_> = linked.into_iter().map(|host| host.peer).collect();
     let after = estate.second_broker();
     let begun = tokio::time::Instant::now();
     after.broker.recover().await.unwrap();
