@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# FreeRDP's shadow server on a virtual screen: takes nothing but NLA (CredSSP with NTLM).
+# FreeRDP's shadow server on a virtual screen: takes nothing but NLA (CredSSP with NTLM), sends H.264 to clients that
+# can (AVC420, AVC444v2), plain bitmaps to others.
 # It shares one screen: all who sign in see the same desktop, that of the user demo.
 
 port=3389 protocol=rdp security=nla sessions_max=20

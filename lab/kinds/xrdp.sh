@@ -5,7 +5,7 @@ managed=yes
 port=3389 protocol=rdp security=tls sessions_max=20
 title="xrdp session host"
 source "$lab_src/lib/desktop.sh"
-packages=(xrdp xorgxrdp xserver-xorg-core xauth openssl "${desktop_packages[@]}")
+packages=(xrdp xorgxrdp xserver-xorg-core xauth fuse3 openssl "${desktop_packages[@]}")
 units=(xrdp xrdp-sesman)
 
 server_keys() { make_tls; }
@@ -20,6 +20,7 @@ server_setup() {
   ln -sf /etc/lab/session /etc/xrdp/startwm.sh
   mkdir -p /etc/X11
   say "allowed_users=anybody" >/etc/X11/Xwrapper.config
+  make_fuse
   mkdir -p /run/xrdp
   mkdir -m 3777 /run/xrdp/sockdir
 }

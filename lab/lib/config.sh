@@ -6,6 +6,8 @@ LAB_NET="${LAB_NET:-10.91.0}"              # first three numbers of the /24
 LAB_DIR="${LAB_DIR:-$(dirname "$lab_src")/.lab}" # state, logs, pid files
 LAB_PASSWORD="${LAB_PASSWORD:-portico-demo}" # of every demo user
 LAB_WAIT_S="${LAB_WAIT_S:-30}"             # how long a server may take to answer
+LAB_CACHE="${LAB_CACHE:-$(dirname "$lab_src")/.lab-cache}" # root file systems of newer Debians, shared by all labs
+LAB_MIRROR="${LAB_MIRROR:-http://deb.debian.org/debian}" # where they come from
 LAB_CROWD="${LAB_CROWD:-0}"                # further users, crowd01 and on, for tests with many people
 
 # name:uid. They exist only in the overlay of /etc of each server.
@@ -34,6 +36,10 @@ check_config() {
   case "$LAB_DIR/" in
     /run/* | /etc/* | /proc/* | /sys/* | /dev/* | /) die "LAB_DIR '$LAB_DIR' does not fit: choose a folder outside /run, /etc, /proc, /sys and /dev" ;;
   esac
+  [[ $LAB_CACHE == /* ]] || LAB_CACHE="$PWD/$LAB_CACHE"
+  # The overlay's options are separated by commas and colons.
+  [[ $LAB_CACHE =~ ^[^[:space:],:]+$ ]] || die "LAB_CACHE '$LAB_CACHE' does not fit: no white space, comma or colon"
+  [[ $LAB_MIRROR =~ ^https?://[^[:space:]]+$ ]] || die "LAB_MIRROR '$LAB_MIRROR' does not fit: the address of a Debian mirror"
   [[ $LAB_DIR != *[[:space:]]* ]] || die "LAB_DIR '$LAB_DIR' does not fit: it contains white space"
   bridge="${LAB_NAME}br"
 }

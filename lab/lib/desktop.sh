@@ -14,3 +14,11 @@ make_desktop() {
   # In the defaults of the program, so that an xterm started without our session looks the same.
   cat "$lab_src/files/XTerm" >>/etc/X11/app-defaults/XTerm
 }
+
+# Drives and pasted files of a client are a file system that the user's own process mounts. Whether users may open the
+# device differs from machine to machine; here they may. Without the device there are no drives, and no error.
+make_fuse() {
+  [[ -c /dev/fuse ]] || { say "this kernel has no fuse device: no drives and no pasted files"; return 0; }
+  mknod -m 0666 /run/lab/fuse c 10 229
+  mount --bind /run/lab/fuse /dev/fuse
+}

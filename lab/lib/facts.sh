@@ -34,6 +34,7 @@ write_facts() { # of the loaded server
   if [[ -n $managed ]]; then write_estate_part "" required >"$dir/estate-managed.toml"
   else cp "$dir/estate.toml" "$dir/estate-managed.toml"; fi
   [[ -n $pool ]] || rm -f "$dir"/estate{,-managed}.toml
+  if declare -F server_estate >/dev/null; then server_estate "$toml_pins" | tee -a "$dir/estate.toml" >>"$dir/estate-managed.toml"; fi
 }
 
 write_estate_part() { # PINS [AGENT]
@@ -49,9 +50,9 @@ write_estate_part() { # PINS [AGENT]
   [[ -z $security ]] || say "security = \"$security\""
 }
 
-fact_parts() { # SUFFIX: the files of all servers that have a server file, in order of address
+fact_parts() { # SUFFIX: the files of the servers that a command without names means, in order of address
   local n
-  for n in $(server_names); do
+  for n in $(usual_servers); do
     (load_server "$n"; [[ ! -s $dir/$1 ]] || say "$host $dir/$1")
   done | sort -n | cut -d' ' -f2-
 }

@@ -4,6 +4,7 @@
 # `load_server NAME` sources servers/NAME.sh, which names a kind and a host number.
 # Always call it in a subshell or in a worker: the next one replaces all of it.
 
+# All that have a file.
 server_names() {
   local file
   for file in "$lab_src"/servers/*.sh; do
@@ -11,11 +12,18 @@ server_names() {
   done
 }
 
+# Those that a command without names means: not the optional ones, unless they were started and not stopped.
+usual_servers() {
+  local n
+  for n in $(server_names); do (load_server "$n"; [[ -n $optional && ! -e $dir/wanted ]] || say "$n"); done
+}
+
 load_server() {
   name="$1"
   [[ $name =~ ^[a-z][a-z0-9]{0,14}$ && -f $lab_src/servers/$name.sh ]] ||
     die "no server '$name': there are $(server_names | paste -sd' ')"
-  kind="" host="" port="" title="" pool="" protocol="" security="" sessions_max="" managed=""
+  kind="" host="" port="" title="" pool="" protocol="" security="" sessions_max="" managed="" optional=""
+  rootfs="" rootfs_expects=""
   packages=() units=()
   dir="$LAB_DIR/servers/$name" keys="$LAB_DIR/servers/$name/keys" log="$LAB_DIR/servers/$name/log"
   netns="$LAB_NAME-$name"
@@ -68,7 +76,7 @@ start_box() {
       unshare --mount --uts --ipc --pid --fork --kill-child \
       env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
       LAB_NAME="$LAB_NAME" LAB_NET="$LAB_NET" LAB_DIR="$LAB_DIR" LAB_PASSWORD="$LAB_PASSWORD" LAB_CROWD="$LAB_CROWD" \
-      bash "$lab_src/box" "$name" </dev/null >"$log/box.log" 2>&1 9>&-
+      LAB_CACHE="$LAB_CACHE" bash "$lab_src/box" "$name" </dev/null >"$log/box.log" 2>&1 9>&-
   ) &
   disown
 }

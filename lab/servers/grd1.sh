@@ -1,0 +1,4 @@
+# shellcheck shell=bash
+use_kind grd
+host=32
+pool=grd

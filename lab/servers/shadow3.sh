@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+use_kind shadow3
+host=33
