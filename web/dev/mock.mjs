@@ -39,6 +39,10 @@ function freshState() {
     reconnect: 'ok',
     desktop: 'ok',
     clipboard: 'both',
+    /** What the desktop got of the viewer: see dev/stand-in-rdp.ts. */
+    inputs: [],
+    launched: 0,
+    say: () => undefined,
     favourites: null,
     sockets: new Set(),
     terminals: new Map(),
@@ -111,6 +115,10 @@ export async function startMock({ dist, port = 0 }) {
   return {
     url: `http://127.0.0.1:${address.port}`,
     set: (name, change) => Object.assign(state(name), change),
+    /** What the viewer's inputs were; and a word to its RDP client. */
+    inputs: (name) => state(name).inputs,
+    launched: (name) => state(name).launched,
+    say: (name, order) => state(name).say(order),
     reset: (name) => states.delete(name),
     drop: (name, code, reason) => {
       for (const socket of state(name).sockets) {
@@ -126,12 +134,18 @@ export async function startMock({ dist, port = 0 }) {
   };
 }
 
+const DESKTOP_ENDS = { refused: { wsa: 10061 }, untrusted: { tls: 42 }, logon: { http: 403 } };
+
+/** Speaks lines of JSON with dev/stand-in-rdp.ts. `black` and `none` open without a picture. */
 function desktop(peer, own) {
+  const say = (order) => peer.send(Buffer.from(`${JSON.stringify(order)}\n`));
+  own.say = say;
   peer.once('message', () => {
-    if (own.desktop === 'ok') peer.send(JSON.stringify({ ok: true }));
-    else if (own.desktop === 'refused') peer.send(JSON.stringify({ kind: 4, details: { wsaErrorCode: 10061 } }));
-    else if (own.desktop === 'untrusted') peer.send(JSON.stringify({ kind: 4, details: { tlsAlertCode: 42 } }));
-    else if (own.desktop === 'logon') peer.send(JSON.stringify({ kind: 2 }));
+    own.launched += 1;
+    const cleanpath = DESKTOP_ENDS[own.desktop];
+    if (cleanpath) say({ end: { code: 'clean-path', cleanpath } });
+    else say({ ok: own.desktop });
+    peer.on('message', (data) => own.inputs.push(JSON.parse(String(data))));
   });
 }
 

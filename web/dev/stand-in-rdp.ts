@@ -1,212 +1,250 @@
 /**
- * A stand-in for the RDP backend, for looking at pages and for the page tests (`--mode mock`). It
- * opens the real WebSocket, paints a test picture and draws what is typed. It is never shipped.
+ * A stand-in for the RDP client, for looking at pages and for the page tests (`--mode mock`). It runs
+ * in the real worker behind the real WebSocket, paints a test picture, draws what is typed, and tells
+ * the stand-in server each input, so that tests can ask for it. It is never shipped.
  */
 
-type Callback = (...args: unknown[]) => void;
-
-class DesktopSize {
-  constructor(
-    public width: number,
-    public height: number,
-  ) {}
+interface Settings {
+  ticket: string;
+  width: number;
+  height: number;
 }
 
-class DeviceEvent {
-  constructor(
-    readonly kind: string,
-    readonly value: unknown = undefined,
-  ) {}
-  static keyPressed(code: number): DeviceEvent {
-    return new DeviceEvent('key', code);
-  }
-  static keyReleased(code: number): DeviceEvent {
-    return new DeviceEvent('key-up', code);
-  }
-  static unicodePressed(text: string): DeviceEvent {
-    return new DeviceEvent('text', text);
-  }
-  static unicodeReleased(): DeviceEvent {
-    return new DeviceEvent('text-up');
-  }
-  static mouseMove(): DeviceEvent {
-    return new DeviceEvent('move');
-  }
-  static mouseButtonPressed(): DeviceEvent {
-    return new DeviceEvent('button');
-  }
-  static mouseButtonReleased(): DeviceEvent {
-    return new DeviceEvent('button-up');
-  }
-  static wheelRotations(): DeviceEvent {
-    return new DeviceEvent('wheel');
-  }
+const BYTES = 4;
+const PAGE = 64 * 1024;
+const encode = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`);
+
+let memory = new WebAssembly.Memory({ initial: 1 });
+
+export async function start(): Promise<{ readonly memory: { readonly buffer: ArrayBuffer } }> {
+  return {
+    memory: {
+      get buffer() {
+        return memory.buffer as ArrayBuffer;
+      },
+    },
+  };
 }
 
-class InputTransaction {
-  readonly events: DeviceEvent[] = [];
-  addEvent(event: DeviceEvent): void {
-    this.events.push(event);
-  }
+export function lastPanic(): string {
+  return 'the stand-in was told to';
 }
 
-class ClipboardData {
-  private readonly texts: { mime: string; value: string | Uint8Array }[] = [];
-  addText(mime: string, value: string): void {
-    this.texts.push({ mime, value });
-  }
-  addBinary(mime: string, value: Uint8Array): void {
-    this.texts.push({ mime, value });
-  }
-  items(): { mimeType: () => string; value: () => string | Uint8Array }[] {
-    return this.texts.map(({ mime, value }) => ({ mimeType: () => mime, value: () => value }));
-  }
-  isEmpty(): boolean {
-    return this.texts.length === 0;
-  }
-}
+export class RdpClient {
+  private readonly said: Uint8Array[] = [];
+  private readonly happened: object[] = [];
+  private changed: number[] = [];
+  private typed = '';
+  private size = { width: 0, height: 0 };
+  private picture = 'ok';
+  private came = '';
+  private clipboard: Uint8Array = new Uint8Array();
+  private pcm: Uint8Array = new Uint8Array();
+  private fed = 0;
 
-class Session {
-  private typed = 0;
-  private readonly over: Promise<{ reason: () => string }>;
-
-  constructor(
-    private readonly socket: WebSocket,
-    private readonly canvas: HTMLCanvasElement,
-    private readonly onResized: Callback,
-  ) {
-    this.over = new Promise((resolve) => {
-      socket.addEventListener('close', () => resolve({ reason: () => 'closed' }));
-    });
+  constructor(settings: string) {
+    const { ticket, width, height } = JSON.parse(settings) as Settings;
+    this.size = { width, height };
+    this.said.push(encode({ ticket, settings: JSON.parse(settings) as object }));
+    this.happened.push({ type: 'progress', step: 'signing-in' });
   }
-  run(): Promise<{ reason: () => string }> {
-    // The component sizes the canvas after connecting, which clears it.
+
+  free(): void {}
+
+  /** The stand-in server speaks lines of JSON. */
+  feed(bytes: Uint8Array): void {
+    this.fed += 1;
+    const lines = (this.came + new TextDecoder().decode(bytes)).split('\n');
+    this.came = lines.pop() ?? '';
+    for (const line of lines) this.obey(JSON.parse(line) as Record<string, unknown>);
+  }
+
+  tick(): void {}
+
+  output(): Uint8Array {
+    return this.said.shift() ?? new Uint8Array();
+  }
+
+  events(): string {
+    const happened = this.happened.splice(0);
+    return happened.length === 0 ? '' : JSON.stringify(happened);
+  }
+
+  damage(): Uint32Array {
+    return new Uint32Array(this.changed.splice(0));
+  }
+
+  framePointer(): number {
+    return 0;
+  }
+
+  width(): number {
+    return this.size.width;
+  }
+
+  height(): number {
+    return this.size.height;
+  }
+
+  pointerPixels(): Uint8Array {
+    const pixels = new Uint8Array(24 * 24 * BYTES);
+    for (let y = 0; y < 24; y += 1) {
+      for (let x = 0; x <= y; x += 1) pixels.set([x === 0 || x === y ? 0 : 255, 120, 60, 255], (y * 24 + x) * BYTES);
+    }
+    return pixels;
+  }
+
+  key(scancode: number, extended: boolean, pressed: boolean): void {
+    this.tell({ key: scancode, extended, pressed });
+    if (pressed) this.type('x');
+  }
+
+  text(text: string): void {
+    this.tell({ text });
+    this.type(text);
+  }
+
+  pointerMove(x: number, y: number): void {
+    this.tell({ move: [x, y] });
+  }
+
+  pointerButton(button: number, pressed: boolean, x: number, y: number): void {
+    this.tell({ button, pressed, at: [x, y] });
+  }
+
+  wheel(horizontal: boolean, units: number): void {
+    this.tell({ wheel: units, horizontal });
+  }
+
+  releaseAll(): void {
+    this.tell({ released: true });
+  }
+
+  lockKeys(scroll: boolean, num: boolean, caps: boolean, kana: boolean): void {
+    this.tell({ locks: { scroll, num, caps, kana } });
+  }
+
+  resize(width: number, height: number): boolean {
+    this.tell({ resize: [width, height] });
+    this.size = { width, height };
+    this.happened.push({ type: 'resized', width, height });
     this.paint();
-    return this.over;
+    return true;
   }
-  desktopSize(): DesktopSize {
-    return new DesktopSize(this.canvas.width, this.canvas.height);
+
+  visible(on: boolean): void {
+    this.tell({ visible: on });
   }
-  applyInputs(transaction: InputTransaction): void {
-    const keys = transaction.events.filter((event) => event.kind === 'key' || event.kind === 'text');
-    if (keys.length === 0) return;
-    this.typed += keys.length;
-    this.paint();
+
+  clipboardOffer(formats: string): void {
+    const offered = JSON.parse(formats) as { id: number; name: string }[];
+    this.tell({ offered });
+    // A host asks when something is pasted; this one wants to see all of it at once.
+    for (const { id } of offered) this.happened.push({ type: 'clipboard-request', requestId: id, formatId: id });
   }
-  releaseAllInputs(): void {}
-  synchronizeLockKeys(): void {}
+
+  clipboardData(requestId: number, bytes: Uint8Array | undefined): void {
+    this.tell({ clipboard: requestId, bytes: bytes ? [...bytes] : null });
+  }
+
+  clipboardFetch(formatId: number): void {
+    this.tell({ fetch: formatId });
+  }
+
+  clipboardBytes(): Uint8Array {
+    return this.clipboard;
+  }
+
+  sound(): Uint8Array {
+    const { pcm } = this;
+    this.pcm = new Uint8Array();
+    return pcm;
+  }
+
+  soundLatency(): void {}
+
+  stats(): string {
+    return JSON.stringify({ updates: this.fed, codec: 'stand-in' });
+  }
+
   shutdown(): void {
-    this.socket.close(1000, 'client-closed');
+    this.tell({ shutdown: true });
   }
-  async onClipboardPaste(): Promise<void> {}
-  resize(width: number, height: number): void {
-    window.setTimeout(() => {
-      this.canvas.width = width;
-      this.canvas.height = height;
+
+  private obey(order: Record<string, unknown>): void {
+    if (order['ok'] !== undefined) {
+      this.picture = String(order['ok']);
+      this.happened.push({ type: 'progress', step: 'starting' }, { type: 'resized', ...this.size });
+      this.happened.push({ type: 'progress', step: 'open' });
       this.paint();
-      this.onResized();
-    }, 50);
+    } else if (order['end'] !== undefined) {
+      this.happened.push({ type: 'end', message: 'stand-in', ...(order['end'] as object) });
+    } else if (order['panic'] !== undefined) {
+      throw new Error('the stand-in panics, as it was told');
+    } else if (order['hang'] !== undefined) {
+      for (;;);
+    } else if (order['event'] !== undefined) {
+      this.happened.push(order['event'] as object);
+    } else if (order['clipboard'] !== undefined) {
+      this.clipboard = new Uint8Array(order['clipboard'] as number[]);
+      this.happened.push({ type: 'clipboard-data', ok: true });
+    } else if (order['tone'] !== undefined) {
+      this.pcm = tone(Number(order['tone']));
+    }
   }
-  supportsUnicodeKeyboardShortcuts(): boolean {
-    return false;
+
+  private tell(input: object): void {
+    this.said.push(encode(input));
   }
-  invokeExtension(): void {}
+
+  private type(text: string): void {
+    this.typed += text;
+    this.paint();
+  }
 
   private paint(): void {
-    const { canvas } = this;
-    const context = canvas.getContext('2d');
+    const { width, height } = this.size;
+    const needed = Math.ceil((width * height * BYTES) / PAGE);
+    const have = memory.buffer.byteLength / PAGE;
+    if (needed > have) memory.grow(needed - have);
+    if (this.picture === 'none') return;
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext('2d', { willReadFrequently: true });
     if (!context) return;
-    const { width, height } = canvas;
-    const ground = context.createLinearGradient(0, 0, width, height);
-    ground.addColorStop(0, '#2f5d73');
-    ground.addColorStop(1, '#7a5a82');
-    context.fillStyle = ground;
-    context.fillRect(0, 0, width, height);
-    context.fillStyle = '#20262b';
-    context.fillRect(0, height - 34, width, 34);
-    context.fillStyle = '#f4f4f0';
-    context.fillRect(width * 0.1, height * 0.14, width * 0.55, height * 0.6);
-    context.fillStyle = '#3a4a55';
-    context.fillRect(width * 0.1, height * 0.14, width * 0.55, 26);
-    context.fillStyle = '#1d2429';
-    context.font = '15px monospace';
-    context.fillText(`demo@stand-in:~$ ${'x'.repeat(this.typed)}`, width * 0.1 + 12, height * 0.14 + 54);
+    if (this.picture === 'black') {
+      context.fillStyle = '#000';
+      context.fillRect(0, 0, width, height);
+    } else {
+      draw(context, width, height, this.typed);
+    }
+    const { data } = context.getImageData(0, 0, width, height);
+    new Uint8ClampedArray(memory.buffer).set(data);
+    this.changed = [0, 0, width, height];
   }
 }
 
-class SessionBuilder {
-  private canvas: HTMLCanvasElement | undefined;
-  private address = '';
-  private token = '';
-  private size = new DesktopSize(1280, 720);
-  private resized: Callback = () => undefined;
-
-  private same(): this {
-    return this;
-  }
-  username = this.same;
-  password = this.same;
-  destination = this.same;
-  serverDomain = this.same;
-  setCursorStyleCallback = this.same;
-  setCursorStyleCallbackContext = this.same;
-  remoteClipboardChangedCallback = this.same;
-  forceClipboardUpdateCallback = this.same;
-  extension = this.same;
-  proxyAddress(address: string): this {
-    this.address = address;
-    return this;
-  }
-  authToken(token: string): this {
-    this.token = token;
-    return this;
-  }
-  renderCanvas(canvas: HTMLCanvasElement): this {
-    this.canvas = canvas;
-    return this;
-  }
-  desktopSize(size: DesktopSize): this {
-    this.size = size;
-    return this;
-  }
-  canvasResizedCallback(callback: Callback): this {
-    this.resized = callback;
-    return this;
-  }
-  connect(): Promise<Session> {
-    const { canvas } = this;
-    return new Promise((resolve, reject) => {
-      if (!canvas) return;
-      const socket = new WebSocket(this.address);
-      socket.addEventListener('open', () => socket.send(this.token));
-      socket.addEventListener('error', () => reject(failure(5)));
-      socket.addEventListener('message', (event) => {
-        const said = JSON.parse(String(event.data)) as { ok?: boolean; kind?: number; details?: object };
-        if (!said.ok) {
-          socket.close();
-          reject(failure(said.kind ?? 4, said.details));
-          return;
-        }
-        canvas.width = this.size.width;
-        canvas.height = this.size.height;
-        resolve(new Session(socket, canvas, this.resized));
-      });
-    });
-  }
+function draw(context: OffscreenCanvasRenderingContext2D, width: number, height: number, typed: string): void {
+  const ground = context.createLinearGradient(0, 0, width, height);
+  ground.addColorStop(0, '#2f5d73');
+  ground.addColorStop(1, '#7a5a82');
+  context.fillStyle = ground;
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = '#20262b';
+  context.fillRect(0, height - 34, width, 34);
+  context.fillStyle = '#f4f4f0';
+  context.fillRect(width * 0.1, height * 0.14, width * 0.55, height * 0.6);
+  context.fillStyle = '#3a4a55';
+  context.fillRect(width * 0.1, height * 0.14, width * 0.55, 26);
+  context.fillStyle = '#1d2429';
+  context.font = '15px monospace';
+  context.fillText(`demo@stand-in:~$ ${typed}`, width * 0.1 + 12, height * 0.14 + 54);
 }
 
-function failure(kind: number, details?: object): unknown {
-  return { kind: () => kind, backtrace: () => 'stand-in', rdcleanpathDetails: () => details };
-}
-
-export const Backend = { DesktopSize, InputTransaction, SessionBuilder, ClipboardData, DeviceEvent };
-
-export async function init(): Promise<void> {}
-
-export function enableCredssp(enable: boolean): unknown {
-  return { enableCredssp: enable };
-}
-
-export function displayControl(enable: boolean): unknown {
-  return { displayControl: enable };
+/** One second of a sine, 48 kHz stereo. */
+function tone(hertz: number): Uint8Array {
+  const samples = new Int16Array(48_000 * 2);
+  for (let at = 0; at < samples.length; at += 1) {
+    samples[at] = Math.round(8_000 * Math.sin((2 * Math.PI * hertz * Math.floor(at / 2)) / 48_000));
+  }
+  return new Uint8Array(samples.buffer);
 }

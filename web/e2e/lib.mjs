@@ -1,9 +1,12 @@
 // Shared by the page tests (stand-in server) and the real end-to-end tests.
 import { execFileSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 
+/** The canvas that shows a desktop. */
+export const DESKTOP_CANVAS = '.stage canvas';
 export const WIDTHS = [360, 1280, 2560];
 const HEIGHTS = { 360: 740, 1280: 800, 2560: 1440 };
 
@@ -22,7 +25,7 @@ export function launchChromium(extra = []) {
  * A browser context: its own cookies, as a person's own browser. `terminal` settings are remembered
  * as the page would; the screen reader mode makes the text readable for tests.
  */
-export async function newContext(browser, { width = 1280, theme = 'light', locale = 'en-GB', baseURL, readable = true } = {}) {
+export async function newContext(browser, { width = 1280, theme = 'light', locale = 'en-GB', baseURL, readable = true, hasTouch = false, deviceScaleFactor = 1 } = {}) {
   const context = await browser.newContext({
     baseURL,
     viewport: { width, height: HEIGHTS[width] ?? 800 },
@@ -30,6 +33,8 @@ export async function newContext(browser, { width = 1280, theme = 'light', local
     locale,
     ignoreHTTPSErrors: true,
     reducedMotion: 'reduce',
+    hasTouch,
+    deviceScaleFactor,
   });
   if (readable) {
     await context.addInitScript(() => {
@@ -82,17 +87,14 @@ async function waitForViewer(page, timeout) {
   if ((await refused.count()) > 0) throw new Error(`the launch was refused: ${await refused.first().innerText()}`);
 }
 
-/** Waits until a desktop shows a picture; its canvas is in the shadow root of the component. */
+/** Waits until a desktop shows a picture; its canvas is drawn by the worker of the connection. */
 export async function waitForDesktop(page, timeout = 60_000) {
   await waitForViewer(page, timeout);
-  const canvas = page.locator('iron-remote-desktop canvas');
+  const canvas = page.locator(DESKTOP_CANVAS);
   await canvas.waitFor({ state: 'visible', timeout });
   await page.waitForFunction(
-    () => {
-      const canvas = document.querySelector('iron-remote-desktop')?.shadowRoot?.querySelector('canvas');
-      return canvas instanceof HTMLCanvasElement && canvas.width > 0;
-    },
-    undefined,
+    (selector) => (document.querySelector(selector)?.width ?? 0) > 0,
+    DESKTOP_CANVAS,
     { timeout },
   );
   return canvas;
@@ -110,7 +112,7 @@ export async function openDesktop(page, resource = 'desktop') {
 }
 
 export async function focusXterm(page) {
-  await page.locator('iron-remote-desktop canvas').click({ position: { x: 300, y: 250 } });
+  await page.locator(DESKTOP_CANVAS).click({ position: { x: 300, y: 250 } });
 }
 
 /** The picture of a region once it has not changed for a while. */
@@ -127,8 +129,8 @@ export async function settled(page, region) {
 
 /** Pixels of a region of the desktop's canvas, in the host's coordinates; the whole by default. */
 export function readPixels(page, region) {
-  return page.evaluate((wanted) => {
-    const canvas = document.querySelector('iron-remote-desktop')?.shadowRoot?.querySelector('canvas');
+  return page.evaluate(([selector, wanted]) => {
+    const canvas = document.querySelector(selector);
     if (!(canvas instanceof HTMLCanvasElement)) throw new Error('there is no canvas');
     const { x, y, width, height } = wanted ?? { x: 0, y: 0, width: canvas.width, height: canvas.height };
     const copy = document.createElement('canvas');
@@ -147,7 +149,7 @@ export function readPixels(page, region) {
       text += String.fromCharCode(...bytes.subarray(at, at + 0x8000));
     }
     return { width, height, pixels: btoa(text) };
-  }, region);
+  }, [DESKTOP_CANVAS, region]);
 }
 
 /** Share of pixels, 0 to 1, whose brightness differs by more than `tolerance`. */
@@ -195,6 +197,39 @@ export async function repeat(what, act, probe, { patience = 3_000, timeout = 60_
     }
   };
   return eventually(what, once, { timeout });
+}
+
+/**
+ * A way to `url` that can be cut as a cable: the connections of a browser that was started with
+ * `args` go through it. Pages cannot do that to a WebSocket of their worker.
+ */
+export async function cuttableWay(url) {
+  const { hostname, port } = new URL(url);
+  const open = new Set();
+  const server = createServer((near) => {
+    const far = connect({ host: hostname, port: Number(port), family: 4 });
+    for (const socket of [near, far]) {
+      open.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        open.delete(socket);
+        near.destroy();
+        far.destroy();
+      });
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const rule = `--host-resolver-rules=MAP ${hostname}:${port} 127.0.0.1:${server.address().port}`;
+  const cut = () => open.forEach((socket) => socket.destroy());
+  return {
+    args: [rule],
+    cut,
+    close: () => {
+      cut();
+      return new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
 
 /**

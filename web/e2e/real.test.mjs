@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import AxeBuilder from '@axe-core/playwright';
 import {
-  difference, eventually, focusXterm, glimpse, launchChromium, newContext, openDesktop as openDesktopOf, openFromWebtop,
+  cuttableWay, difference, eventually, focusXterm, glimpse, launchChromium, newContext, openDesktop as openDesktopOf, openFromWebtop,
   readPixels, readTerminal, repeat, requireChromium, settled, shoot, signIn, typeInDesktop, typeInTerminal,
   waitForDesktop, waitForTerminal, watchErrors, XTERM,
 } from './lib.mjs';
@@ -23,8 +23,8 @@ const TERMINAL = process.env.PORTICO_TERMINAL ?? 'terminal';
 let browser;
 const contexts = [];
 
-async function person(look = {}) {
-  const context = await newContext(browser, { baseURL: URL_OF_PORTICO, ...look });
+async function person(look = {}, of = browser) {
+  const context = await newContext(of, { baseURL: URL_OF_PORTICO, ...look });
   await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: new URL(URL_OF_PORTICO).origin });
   contexts.push(context);
   const page = await context.newPage();
@@ -168,24 +168,19 @@ describe('desktop', () => {
   });
 
   test('after its connection was cut it is back by itself', async () => {
-    const visitor = await person();
-    let cut = () => undefined;
-    await visitor.context.routeWebSocket(/\/session\/desktop/, (socket) => {
-      const server = socket.connectToServer();
-      cut = () => {
-        server.close();
-        socket.close();
-      };
-    });
+    const way = await cuttableWay(URL_OF_PORTICO);
+    const behind = await launchChromium(['--ignore-certificate-errors', ...way.args]);
+    const visitor = await person({}, behind);
     await openDesktop(visitor.page);
     const before = await settled(visitor.page, XTERM);
     const curtain = glimpse(visitor.page, '.curtain');
-    cut();
+    way.cut();
     await curtain;
     await shoot(visitor.page, 'desktop-lost');
     await visitor.page.locator('.curtain').waitFor({ state: 'detached' });
     await eventually('the same windows', async () => difference(before, await readPixels(visitor.page, XTERM)) < 0.02);
-    await visitor.page.close();
+    await behind.close();
+    await way.close();
   });
 
   test('text goes both ways over the clipboard', async () => {
@@ -199,7 +194,7 @@ describe('desktop', () => {
     // millisecond, and while its window manager looks at the first press, the release and the second
     // press may be lost: xterm then sees one click only.
     const selectFirstWord = () =>
-      page.locator('iron-remote-desktop canvas').dblclick({ position: { x: 75, y: 93 }, delay: 40 });
+      page.locator('.stage canvas').dblclick({ position: { x: 75, y: 93 }, delay: 40 });
     const copyFirstWord = async () => {
       await remember('nothing yet');
       return repeat('a word of the host in the clipboard', selectFirstWord, async () => {

@@ -9,9 +9,19 @@ const openMenu = async (page) => {
 };
 const desktop = async (page) => {
   await page.waitForURL(/\/view\//);
-  await page.locator('iron-remote-desktop canvas').waitFor();
+  await page.locator('.stage canvas').waitFor();
   await page.locator('.launching').waitFor({ state: 'detached' });
 };
+
+/** A host that shows nothing: the clock is turned to when the page gives the first connection up. */
+async function noPicture(page) {
+  await page.clock.install();
+  await page.reload();
+  await page.locator('.launching .steps .done').nth(1).waitFor();
+  await page.waitForTimeout(300);
+  await page.clock.runFor(10_500);
+  await page.locator('.launching [role=status].soft').waitFor();
+}
 
 /** name, path, mock (change of the stand-in's state), act (after loading), ready (what must show), once (one language will do), small (as will two widths). */
 export const STATES = [
@@ -100,9 +110,10 @@ export const STATES = [
   { name: 'launch-store-away', path: '/launch/desktop', mock: { launch: 'store-away' }, ready: '.notice' },
   { name: 'launch-unknown', path: '/launch/nothing', ready: '.notice' },
   { name: 'launch-host-refused', path: '/launch/desktop', mock: { desktop: 'refused' }, ready: '.notice' },
+  { name: 'launch-no-picture', path: '/launch/desktop', mock: { desktop: 'none' }, act: noPicture, ready: '.launching [role=status].soft', small: true },
   { name: 'launch-untrusted', path: '/launch/desktop', mock: { desktop: 'untrusted' }, ready: '.notice' },
   { name: 'launch-logon', path: '/launch/desktop', mock: { desktop: 'logon' }, ready: '.notice' },
-  { name: 'desktop', path: '/launch/desktop', act: desktop, ready: 'iron-remote-desktop' },
+  { name: 'desktop', path: '/launch/desktop', act: desktop, ready: '.stage canvas' },
   {
     name: 'desktop-menu',
     path: '/launch/desktop',
@@ -111,6 +122,18 @@ export const STATES = [
       await openMenu(page);
     },
     ready: '.panel',
+  },
+  {
+    name: 'desktop-statistics',
+    path: '/launch/desktop',
+    act: async (page) => {
+      await desktop(page);
+      await openMenu(page);
+      await page.getByLabel(/Show statistics|Statistik zeigen/).check();
+      await page.keyboard.press('Escape');
+    },
+    ready: '.statistics',
+    small: true,
   },
   {
     name: 'desktop-menu-no-clipboard',

@@ -19,6 +19,8 @@ export type ConnectFailure =
   | 'gateway-away'
   | 'engine-away'
   | 'engine-full'
+  | 'no-picture'
+  | 'viewer'
   | 'broken';
 
 export function connectWords(failure: ConnectFailure, host: string): Words {
@@ -84,6 +86,14 @@ export function connectWords(failure: ConnectFailure, host: string): Words {
       return { title: m.connect_engine_title(), why: m.connect_engine_why(), next: m.refusal_no_host_next() };
     case 'engine-full':
       return { title: m.connect_engine_full_title(), next: m.connect_engine_full_next() };
+    case 'no-picture':
+      return {
+        title: m.connect_no_picture_title(),
+        why: m.connect_no_picture_why({ host }),
+        next: m.connect_no_picture_next(),
+      };
+    case 'viewer':
+      return { title: m.connect_viewer_title(), why: m.connect_viewer_why(), next: m.connect_viewer_next() };
     case 'broken':
       return { title: m.connect_failed_title(), why: m.connect_failed_why({ host }), next };
   }
@@ -98,6 +108,7 @@ const RETRYABLE: ReadonlySet<ConnectFailure> = new Set<ConnectFailure>([
   'gateway-busy',
   'gateway-away',
   'engine-away',
+  'no-picture',
   'broken',
 ]);
 

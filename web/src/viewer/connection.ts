@@ -8,8 +8,8 @@ export type Progress = 'signing-in' | 'starting' | 'open';
 /** How a connection ended. */
 export type Outcome =
   | { is: 'ended'; reason: EndReason; by?: string; exit?: { status: number; signal: string } }
-  /** It never opened. `ticket` asks for a fresh ticket, once. */
-  | { is: 'failed'; words: Words; ticket: boolean; retryable: boolean };
+  /** It never opened. `ticket` asks for a fresh ticket, once; `again` for a launch without a click. */
+  | { is: 'failed'; words: Words; ticket: boolean; retryable: boolean; again?: { attempt: number; attempts: number } };
 
 export interface ConnectionEvents {
   progress: (progress: Progress) => void;

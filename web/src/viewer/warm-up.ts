@@ -11,8 +11,7 @@ export function warmUp(kind: 'desktop' | 'application' | 'terminal' | 'link'): v
   import('./View.svelte').catch(forget);
   if (kind === 'terminal') import('./terminal/Terminal.svelte').catch(forget);
   else {
-    import('./desktop/rdp')
-      .then((module) => module.load())
-      .catch(forget);
+    import('./desktop/Desktop.svelte').catch(forget);
+    import('./desktop/worker/spare').then((module) => module.prepareWorker()).catch(forget);
   }
 }

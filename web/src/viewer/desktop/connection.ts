@@ -1,55 +1,81 @@
 /**
- * One connection of the desktop viewer: one element of the RDP component, from its creation to its
- * end. A reconnection makes a new one, as the component plans one element per backend and life.
+ * One connection of the desktop viewer: one worker and one canvas, from their creation to their end.
+ * A reconnection makes new ones.
  */
-import type { UserInteraction } from '@devolutions/iron-remote-desktop';
 import type { ClipboardPolicy, Launch } from '../../api/types';
 import { webSocketUrl, type ConnectionEvents, type Outcome } from '../connection';
-import { endingOfClose } from '../end-reasons';
-import { ofConnectError } from './failures';
-import { firstPicture } from './picture';
-import { load, type Rdp } from './rdp';
-import { desktopSize, scalePercent, type Size } from './size';
-import { SocketWatch } from './socket-watch';
+import { failed, outcomeOf } from './failures';
+import type {
+  ClipboardContent,
+  FromWorker,
+  PointerShape,
+  SoundFormat,
+  Statistics,
+  ToWorker,
+  WorkerEnd,
+} from './protocol';
+import { settingsOf } from './settings';
+import { desktopSize, placePicture, scalePercent, type Scale, type Size } from './size';
+import { takeWorker } from './worker/spare';
 
-export type Scale = 'fit' | 'full' | 'real';
+export type { Scale } from './size';
 
-/** `ScreenScale` of the component, whose package exports the type only. */
-const SCREEN_SCALE = { fit: 1, full: 2, real: 3 } as const;
-
-/** The component wants these; the gateway takes all of them from the ticket. */
-const DUMMY = 'portico';
-const FIRST_PICTURE_MS = 10_000;
-/** The component lays its picture out this long after it was made visible (150 ms, and a frame). */
-const LAYOUT_MS = 200;
-const CLOSE_EVENT_MS = 1_500;
-/** Time for the host to follow a resize; after it, it counts as unable. */
-const RESIZE_MS = 2_500;
+/** From the start until the session is set up; gateway and host have shorter limits of their own. */
+const CONNECT_MS = 90_000;
+/** Without a picture after this the host is asked to send all of it again. */
+const REPAINT_MS = 4_000;
+/** Without one after this the connection is given up, so that another one is tried. */
+const PICTURE_MS = 10_000;
+/** A worker that says nothing for so long hangs; it tells its statistics every second. */
+const SILENCE_MS = 20_000;
+const LOOK_MS = 5_000;
+/** Time for the last bytes to leave when the page ends the connection. */
+const SHUTDOWN_MS = 250;
+/** The fetch of the host's clipboard has limits of its own; this is for a lost answer. */
+const FETCH_MS = 35_000;
 
 export interface DesktopOptions {
   viewport: Size;
   ratio: number;
   scale: Scale;
-  unicodeKeyboard: boolean;
   clipboard: ClipboardPolicy;
+  /** Windows layout id; 0 for the host's own. */
+  keyboardLayout: number;
+  /** A picture that stays black is shown in the end: some desktops are. */
+  acceptBlack: boolean;
 }
 
 export interface DesktopEvents extends ConnectionEvents {
+  /** Nothing but black came within `PICTURE_MS`, or nothing at all; `over` follows. */
+  noPicture: () => void;
   /** The session has copied something. */
   remoteCopied: () => void;
   /** The socket closed; the last picture is still there, but not for long. */
   closing: () => void;
+  pointer: (shape: PointerShape) => void;
+  /** The picture lies elsewhere now: CSS pixels that one of its pixels takes. */
+  placed: (cssPerPixel: number) => void;
+  soundFormat: (format: SoundFormat) => void;
+  soundVolume: (left: number, right: number) => void;
+  statistics: (statistics: Statistics) => void;
 }
 
 export class DesktopConnection {
-  private readonly watch: SocketWatch;
-  private readonly stop = new AbortController();
-  private element: HTMLElement | undefined;
-  private ui: UserInteraction | undefined;
+  readonly canvas = document.createElement('canvas');
+  private worker: Worker | undefined;
+  private readonly timers = new Set<number>();
+  private looking = 0;
   private scale: Scale;
-  /** Whether the host follows resizes: unknown until the first one was tried. */
-  private follows: 'unknown' | 'yes' | 'no' = 'unknown';
+  private viewport: Size;
+  private ratio: number;
+  private picture: Size;
+  private isOpen = false;
+  private isActive = false;
+  private wasDrawn = false;
   private isOver = false;
+  private lastHeardMs = performance.now();
+  private isLate = false;
+  private waitingForClipboard: ((content: ClipboardContent | undefined) => void) | undefined;
 
   constructor(
     private readonly container: HTMLElement,
@@ -58,190 +84,212 @@ export class DesktopConnection {
     private readonly events: DesktopEvents,
   ) {
     this.scale = options.scale;
-    this.watch = new SocketWatch(() => this.events.closing());
+    this.viewport = options.viewport;
+    this.ratio = options.ratio;
+    this.picture = desktopSize(options.viewport, options.ratio);
   }
 
-  get canvas(): HTMLCanvasElement | undefined {
-    return this.element?.shadowRoot?.querySelector('canvas') ?? undefined;
+  open(): void {
+    this.events.progress('signing-in');
+    const { launch, options } = this;
+    const worker = takeWorker();
+    this.worker = worker;
+    worker.onmessage = (event: MessageEvent<FromWorker>) => this.hear(event.data);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.ended({ code: 'load-failed', message: event.message, reached: false });
+    };
+    this.canvas.width = this.picture.width;
+    this.canvas.height = this.picture.height;
+    const offscreen = this.canvas.transferControlToOffscreen();
+    this.container.append(this.canvas);
+    this.place();
+    const url = webSocketUrl(launch.gateway.path, location);
+    const settings = settingsOf(launch.ticket, {
+      size: this.picture,
+      ratio: options.ratio,
+      keyboardLayout: options.keyboardLayout,
+      clipboard: options.clipboard !== 'none',
+    });
+    this.post({ type: 'connect', url, settings, canvas: offscreen }, [offscreen]);
+    this.after(CONNECT_MS, () => {
+      if (!this.isActive) this.over(failed('timed-out', launch.host));
+    });
+    this.looking = window.setInterval(() => this.look(), LOOK_MS);
   }
 
-  async open(): Promise<void> {
-    try {
-      this.events.progress('signing-in');
-      const rdp = await load();
-      if (this.stop.signal.aborted) return;
-      const ui = await this.createElement(rdp);
-      const session = await this.connect(rdp, ui);
-      if (this.stop.signal.aborted) {
-        this.watch.close();
-        return;
-      }
-      this.events.progress('starting');
-      ui.setKeyboardUnicodeMode(this.options.unicodeKeyboard);
-      ui.setVisibility(true);
-      const running = session.run();
-      const canvas = this.canvas;
-      if (canvas) void this.announcePicture(canvas);
-      await running.catch(() => undefined);
-      await this.ended();
-    } catch (error) {
-      const closed = await this.watch.closed(CLOSE_EVENT_MS);
-      this.over(ofConnectError(error, this.launch.host, closed));
-    }
-  }
-
-  focus(): void {
-    this.element?.focus({ preventScroll: true });
-    this.canvas?.focus({ preventScroll: true });
-  }
-
-  /** Lets go of every key and button that the host believes to be held. */
-  releaseKeys(): void {
-    window.dispatchEvent(new Event('blur'));
+  /** Input and the like: goes to the worker as it is. */
+  send(order: ToWorker): void {
+    this.post(order);
   }
 
   setScale(scale: Scale): void {
     this.scale = scale;
-    this.ui?.setScale(SCREEN_SCALE[scale]);
+    this.follow(this.ratio);
   }
 
-  setUnicodeKeyboard(on: boolean): void {
-    this.ui?.setKeyboardUnicodeMode(on);
+  /** The window has another size: the picture is scaled to it. */
+  setViewport(viewport: Size): void {
+    this.viewport = viewport;
+    this.place();
   }
 
-  ctrlAltDel(): void {
-    this.ui?.ctrlAltDel();
+  /** The host shall follow the window, if it can; else the picture stays scaled. */
+  follow(ratio: number): void {
+    this.ratio = ratio;
+    this.place();
+    const size = desktopSize(this.viewport, ratio);
+    const isSame = size.width === this.picture.width && size.height === this.picture.height;
+    if (this.scale === 'real' || isSame || !this.isActive) return;
+    this.post({ type: 'resize', ...size, scalePercent: scalePercent(ratio) });
   }
 
-  metaKey(): void {
-    this.ui?.metaKey();
-  }
-
-  sendClipboard(): Promise<void> {
-    return this.ui?.sendClipboardData() ?? Promise.resolve();
-  }
-
-  fetchClipboard(): Promise<void> {
-    return this.ui?.saveRemoteClipboardData() ?? Promise.resolve();
-  }
-
-  /** The window has another size: the host follows if it can, else the picture is scaled. */
-  resize(viewport: Size, ratio: number): void {
-    const { ui, canvas } = this;
-    if (!ui || !canvas || this.scale === 'real' || this.follows === 'no') return;
-    const size = desktopSize(viewport, ratio);
-    if (canvas.width === size.width && canvas.height === size.height) return;
-    const before = { width: canvas.width, height: canvas.height };
-    ui.resize(size.width, size.height, scalePercent(ratio));
-    // The component sets its box to the wished size at once; put it right until the host follows.
-    ui.setScale(SCREEN_SCALE[this.scale]);
-    if (this.follows === 'yes') return;
-    window.setTimeout(() => {
-      if (this.isOver) return;
-      const same = canvas.width === before.width && canvas.height === before.height;
-      this.follows = same ? 'no' : 'yes';
-    }, RESIZE_MS);
-  }
-
-  /** Closes the connection from this side; the session goes on. */
-  close(): void {
-    if (this.stop.signal.aborted) return;
-    this.stop.abort();
-    try {
-      this.ui?.shutdown();
-    } catch {
-      // Not connected yet, or not any more.
-    }
-    this.watch.close();
-    this.remove();
-  }
-
-  remove(): void {
-    this.element?.remove();
-    this.element = undefined;
-  }
-
-  private async createElement(rdp: Rdp): Promise<UserInteraction> {
-    const element = document.createElement('iron-remote-desktop');
-    // The backend is read when the element enters the document, so it is set before.
-    Object.assign(element, { module: rdp.Backend, scale: this.scale, flexcenter: 'true', verbose: 'false' });
-    const ready = new Promise<UserInteraction>((resolve) => {
-      element.addEventListener(
-        'ready',
-        (event) => {
-          const ui = (event as CustomEvent<{ irgUserInteraction: UserInteraction }>).detail.irgUserInteraction;
-          ui.setEnableClipboard(this.options.clipboard !== 'none');
-          // Its own automatic mode reads the clipboard ten times a second; ours follows events.
-          ui.setEnableAutoClipboard(false);
-          ui.onClipboardRemoteUpdateCallback(() => this.events.remoteCopied());
-          resolve(ui);
-        },
-        { once: true },
-      );
+  /** What the session has copied; undefined when it does not give it. */
+  fetchClipboard(): Promise<ClipboardContent | undefined> {
+    this.waitingForClipboard?.(undefined);
+    return new Promise((resolve) => {
+      this.waitingForClipboard = resolve;
+      this.post({ type: 'clipboard-fetch' });
+      this.after(FETCH_MS, () => resolve(undefined));
     });
-    this.element = element;
-    this.container.append(element);
-    const ui = await ready;
-    element.shadowRoot?.adoptedStyleSheets.push(edgeToEdge());
-    this.ui = ui;
-    await clipboardIsReady();
-    return ui;
   }
 
-  private async connect(rdp: Rdp, ui: UserInteraction): ReturnType<UserInteraction['connect']> {
-    const url = webSocketUrl(this.launch.gateway.path, location);
-    const config = ui
-      .configBuilder()
-      .withUsername(DUMMY)
-      .withPassword(DUMMY)
-      .withDestination(DUMMY)
-      .withProxyAddress(url)
-      .withAuthToken(this.launch.ticket)
-      .withDesktopSize(desktopSize(this.options.viewport, this.options.ratio))
-      // The gateway signs in to the host; the browser never holds a password.
-      .withExtension(rdp.enableCredssp(false))
-      .withExtension(rdp.displayControl(true))
-      .build();
-    return this.watch.during(url, () => ui.connect(config));
+  soundPort(port: MessagePort, latencyMs: number): void {
+    this.post({ type: 'sound-port', port, latencyMs }, [port]);
   }
 
-  private async announcePicture(canvas: HTMLCanvasElement): Promise<void> {
-    const laidOut = new Promise((resolve) => window.setTimeout(resolve, LAYOUT_MS));
-    await firstPicture(canvas, FIRST_PICTURE_MS, this.stop.signal);
-    await laidOut;
-    if (!this.isOver) this.events.progress('open');
+  /** Takes the picture away and ends the worker; the session goes on. No event comes after it. */
+  close(): void {
+    this.isOver = true;
+    this.canvas.remove();
+    this.waitingForClipboard?.(undefined);
+    window.clearInterval(this.looking);
+    for (const timer of this.timers) window.clearTimeout(timer);
+    const { worker } = this;
+    this.worker = undefined;
+    if (!worker) return;
+    worker.onmessage = worker.onerror = null;
+    worker.postMessage({ type: 'shutdown' } satisfies ToWorker);
+    window.setTimeout(() => worker.terminate(), SHUTDOWN_MS);
   }
 
-  private async ended(): Promise<void> {
-    const closed = await this.watch.closed(CLOSE_EVENT_MS);
-    // Without a close event the socket is still up: the host ended the RDP session in order.
-    this.over({ is: 'ended', ...(closed ? endingOfClose(closed.code, closed.reason) : { reason: 'host-closed' }) });
+  private hear(message: FromWorker): void {
+    this.lastHeardMs = performance.now();
+    if (this.isOver) return;
+    switch (message.type) {
+      case 'progress':
+        if (message.step === 'active') this.active();
+        else this.events.progress(message.step);
+        return;
+      case 'drawn':
+        this.wasDrawn = true;
+        return;
+      case 'picture':
+        this.show();
+        return;
+      case 'resized':
+        this.picture = { width: message.width, height: message.height };
+        this.place();
+        return;
+      case 'pointer':
+        this.events.pointer(message.shape);
+        return;
+      case 'clipboard-offer':
+        this.events.remoteCopied();
+        return;
+      case 'clipboard-content':
+        this.waitingForClipboard?.(message.content);
+        this.waitingForClipboard = undefined;
+        return;
+      case 'sound-format':
+        this.events.soundFormat(message.format);
+        return;
+      case 'sound-volume':
+        this.events.soundVolume(message.left, message.right);
+        return;
+      case 'statistics':
+        this.events.statistics(message.statistics);
+        return;
+      case 'closing':
+        this.events.closing();
+        return;
+      case 'end':
+        this.ended(message.end);
+        return;
+      case 'can-resize':
+      case 'loaded':
+    }
+  }
+
+  /** The session is set up; its picture has to come. */
+  private active(): void {
+    if (this.isActive) return;
+    this.isActive = true;
+    this.events.progress('starting');
+    this.after(REPAINT_MS, () => {
+      if (!this.isOpen) this.post({ type: 'repaint' });
+    });
+    this.after(PICTURE_MS, () => {
+      if (this.isOpen || this.isOver) return;
+      if (this.wasDrawn && this.options.acceptBlack) {
+        this.show();
+        return;
+      }
+      this.events.noPicture();
+      this.over(failed('no-picture', this.launch.host));
+    });
+    // The window may have changed meanwhile.
+    this.follow(this.ratio);
+  }
+
+  private show(): void {
+    if (this.isOpen || this.isOver) return;
+    this.isOpen = true;
+    this.events.progress('open');
+  }
+
+  /** A worker in an endless loop cannot tell it. */
+  private look(): void {
+    const isSilent = performance.now() - this.lastHeardMs > SILENCE_MS && !document.hidden;
+    // Twice: after the device slept, this may run before the worker does.
+    if (isSilent && this.isLate) this.ended({ code: 'hung', message: 'the worker does not answer', reached: true });
+    this.isLate = isSilent;
+  }
+
+  private ended(end: WorkerEnd): void {
+    if (this.isOver) return;
+    console.info(`Desktop connection ended: ${end.code}`, end.message, end.closed?.code ?? '', end.closed?.reason ?? '');
+    if (!end.closed) this.events.closing();
+    this.over(outcomeOf(end, this.launch.host, this.isOpen));
   }
 
   private over(outcome: Outcome): void {
-    if (this.isOver || this.stop.signal.aborted) return;
+    if (this.isOver) return;
     this.isOver = true;
-    this.watch.close();
     this.events.over(outcome);
   }
-}
 
-/** The component frames its picture while it has the keyboard; in a full window that is no news. */
-function edgeToEdge(): CSSStyleSheet {
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync('.capturing-inputs { outline: none !important; } canvas { display: block; outline: none; }');
-  return sheet;
-}
-
-/**
- * The component sets up its clipboard after `ready`, behind a permission query of its own, and must
- * have done so before it connects. There is no event for it: our query is asked after its query.
- */
-async function clipboardIsReady(): Promise<void> {
-  try {
-    await navigator.permissions.query({ name: 'clipboard-read' as PermissionName });
-  } catch {
-    // This browser knows no such permission; the component falls back in the same way.
+  private place(): void {
+    const { style } = this.canvas;
+    const pixelRatio = window.devicePixelRatio;
+    const { left, top, width, height, isWhole } = placePicture(this.picture, this.viewport, this.scale, pixelRatio);
+    style.left = `${left}px`;
+    style.top = `${top}px`;
+    style.width = `${width}px`;
+    style.height = `${height}px`;
+    style.imageRendering = isWhole ? 'pixelated' : 'auto';
+    this.events.placed(width / this.picture.width);
   }
-  await new Promise((resolve) => window.setTimeout(resolve, 0));
+
+  private post(message: ToWorker, transfer: Transferable[] = []): void {
+    this.worker?.postMessage(message, transfer);
+  }
+
+  private after(ms: number, act: () => void): void {
+    const timer = window.setTimeout(() => {
+      this.timers.delete(timer);
+      act();
+    }, ms);
+    this.timers.add(timer);
+  }
 }

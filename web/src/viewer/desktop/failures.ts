@@ -1,47 +1,37 @@
-/** Why a desktop connection did not open: the component's error as one of the known failures. */
+/** How a desktop connection ended: the worker's report as one of the known outcomes. */
 import { connectWords, isRetryable, type ConnectFailure } from '../connect-words';
 import type { Outcome } from '../connection';
-import { endingOfClose } from '../end-reasons';
-import type { Closed } from './socket-watch';
-
-/** `IronErrorKind` of the component, whose package exports the type only. */
-const KIND = {
-  general: 0,
-  wrongPassword: 1,
-  logonFailure: 2,
-  accessDenied: 3,
-  rdCleanPath: 4,
-  proxyConnect: 5,
-  negotiationFailure: 6,
-} as const;
+import { endingOfClose, type EndReason, type Ending } from '../end-reasons';
+import type { CleanPathError, WorkerEnd } from './protocol';
 
 /** Winsock codes that the gateway sends in an RDCleanPath error. */
 const WSA = { reset: 10054, timedOut: 10060, refused: 10061 } as const;
 /** TLS alerts by which the gateway tells what it thinks of the host's certificate. */
 const ALERT = { badCertificate: 42, unknownCa: 48 } as const;
-
-interface Details {
-  httpStatusCode?: number;
-  wsaErrorCode?: number;
-  tlsAlertCode?: number;
-}
-
-interface ComponentError {
-  kind: () => number;
-  backtrace: () => string;
-  rdcleanpathDetails?: () => Details | undefined;
-}
-
 /** HTTP status by which the gateway says that the broker ended the connection before it was open. */
 const CLOSED_BY_BROKER = 409;
+/** Ends that are of this side: the session goes on, and another worker can have it. */
+const OURS: ReadonlySet<string> = new Set(['panic', 'crashed', 'hung', 'flooded']);
 
-export function ofConnectError(error: unknown, host: string, closed: Closed | undefined): Outcome {
-  const details = isComponentError(error) ? error.rdcleanpathDetails?.() : undefined;
-  const failure = isComponentError(error) ? ofKind(error.kind(), details) : 'broken';
+/** `wasOpen`: whether the session was shown before. */
+export function outcomeOf(end: WorkerEnd, host: string, wasOpen: boolean): Outcome {
+  const { closed } = end;
+  if (wasOpen) {
+    if (OURS.has(end.code)) return { is: 'ended', reason: 'client-lost' };
+    // Without a close the socket is still up: the host ended the RDP session in order.
+    const ending: Ending = closed ? endingOfClose(closed.code, closed.reason) : { reason: 'host-closed' };
+    // That the host closed is all the gateway sees; the host may have told the client why.
+    return { is: 'ended', ...ending, reason: ending.reason === 'host-closed' ? ofHost(end.code) : ending.reason };
+  }
+  const failure = failureOf(end);
   const closedByGateway = closed !== undefined && closed.code >= 4000;
-  if (closedByGateway && (failure === 'broken' || details?.httpStatusCode === CLOSED_BY_BROKER)) {
+  if (closedByGateway && (failure === 'broken' || end.cleanpath?.http === CLOSED_BY_BROKER)) {
     return { is: 'ended', ...endingOfClose(closed.code, closed.reason) };
   }
+  return failed(failure, host);
+}
+
+export function failed(failure: ConnectFailure, host: string): Extract<Outcome, { is: 'failed' }> {
   return {
     is: 'failed',
     words: connectWords(failure, host),
@@ -51,25 +41,41 @@ export function ofConnectError(error: unknown, host: string, closed: Closed | un
   };
 }
 
-function ofKind(kind: number, details: Details | undefined): ConnectFailure {
-  switch (kind) {
-    case KIND.wrongPassword:
-    case KIND.logonFailure:
-    case KIND.accessDenied:
-      return 'log-on';
-    case KIND.rdCleanPath:
-      return ofDetails(details);
-    case KIND.proxyConnect:
-      return 'gateway-away';
-    case KIND.negotiationFailure:
+function failureOf(end: WorkerEnd): ConnectFailure {
+  if (end.cleanpath) return ofNumbers(end.cleanpath);
+  switch (end.code) {
+    case 'load-failed':
+      return 'viewer';
+    case 'negotiation':
       return 'negotiation';
+    case 'denied':
+    case 'credentials-needed':
+      return 'log-on';
     default:
-      return 'broken';
+      return end.reached || OURS.has(end.code) ? 'broken' : 'gateway-away';
   }
 }
 
-function ofDetails(details: Details | undefined): ConnectFailure {
-  switch (details?.wsaErrorCode) {
+/** The host's own reason: error info of MS-RDPBCGR 2.2.5.1.1 in the client's words. */
+function ofHost(code: string): EndReason {
+  switch (code) {
+    case 'logged-off':
+    case 'taken-over':
+    case 'idle-timeout':
+      return code;
+    case 'disconnected':
+      return 'user-disconnected';
+    case 'ended-by-administrator':
+      return 'operator-ended';
+    case 'host-shutdown':
+      return 'host-restarted';
+    default:
+      return 'host-closed';
+  }
+}
+
+function ofNumbers({ wsa, tls, http }: CleanPathError): ConnectFailure {
+  switch (wsa) {
     case undefined:
       break;
     case WSA.refused:
@@ -81,7 +87,7 @@ function ofDetails(details: Details | undefined): ConnectFailure {
     default:
       return 'unreachable';
   }
-  switch (details?.tlsAlertCode) {
+  switch (tls) {
     case undefined:
       break;
     case ALERT.badCertificate:
@@ -91,7 +97,7 @@ function ofDetails(details: Details | undefined): ConnectFailure {
     default:
       return 'encryption';
   }
-  switch (details?.httpStatusCode) {
+  switch (http) {
     // Used, lapsed, from before a restart of the broker, or its password is lost.
     case 401:
     case 408:
@@ -106,8 +112,4 @@ function ofDetails(details: Details | undefined): ConnectFailure {
     default:
       return 'broken';
   }
-}
-
-function isComponentError(error: unknown): error is ComponentError {
-  return typeof error === 'object' && error !== null && 'kind' in error && typeof error.kind === 'function';
 }

@@ -1,0 +1,68 @@
+/** Entry of the worker: loads the client, then serves one connection. */
+import { lastPanic, RdpClient, start, type Module } from 'virtual:rdp-client';
+import type { FromWorker, ToWorker, WorkerEnd } from '../protocol';
+import { Session } from './session';
+
+const loading: Promise<Module> = start();
+let session: Session | undefined;
+let isOver = false;
+
+function tell(message: FromWorker, transfer: Transferable[] = []): void {
+  if (isOver) return;
+  if (message.type === 'end') isOver = true;
+  self.postMessage(message, { transfer });
+}
+
+function crashed(code: string, error: unknown): void {
+  const message = code === 'panic' ? `${String(error)} ${panicText()}` : String(error);
+  const end: WorkerEnd = { code, message, reached: session?.reached ?? false };
+  session?.drop();
+  tell({ type: 'end', end });
+}
+
+/** The client's own words for its panic; it may be too broken to give them. */
+function panicText(): string {
+  try {
+    return lastPanic();
+  } catch {
+    return '';
+  }
+}
+
+// The page gets to know of the failure by its own message, not by an error event as well.
+self.addEventListener('error', (event) => {
+  event.preventDefault();
+  crashed('crashed', event.message);
+});
+self.addEventListener('unhandledrejection', (event) => {
+  event.preventDefault();
+  crashed('crashed', event.reason);
+});
+
+self.addEventListener('message', (event: MessageEvent<ToWorker>) => {
+  const message = event.data;
+  if (message.type === 'connect') void connect(message);
+  else session?.take(message);
+});
+
+async function connect(message: Extract<ToWorker, { type: 'connect' }>): Promise<void> {
+  let wasm: Module;
+  try {
+    wasm = await loading;
+  } catch (error) {
+    crashed('load-failed', error);
+    return;
+  }
+  try {
+    const client = new RdpClient(JSON.stringify(message.settings));
+    session = new Session(client, wasm, message.canvas, message.url, tell, (error) => crashed('panic', error));
+  } catch (error) {
+    crashed('panic', error);
+  }
+}
+
+loading.then(
+  () => tell({ type: 'loaded' }),
+  // Told when a connection wants it.
+  () => undefined,
+);

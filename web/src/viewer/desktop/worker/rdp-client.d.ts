@@ -1,0 +1,54 @@
+/**
+ * The build of `web/rdp-client`, or its stand-in (`--mode mock`): plugins/rdp-client.ts resolves it.
+ * Declared here, as the types of the build are not there before it was made.
+ */
+declare module 'virtual:rdp-client' {
+  export interface Module {
+    readonly memory: { readonly buffer: ArrayBuffer };
+  }
+
+  /** Fetches and compiles the WebAssembly module; call once, before the first `new RdpClient`. */
+  export function start(): Promise<Module>;
+
+  /** What the client broke on, or ''. Ask when a call has thrown; the module is of no use then. */
+  export function lastPanic(): string;
+
+  export class RdpClient {
+    /** `settings`: JSON of `Settings`. */
+    constructor(settings: string);
+    free(): void;
+    /** Takes bytes of the gateway, cut anywhere. Never throws for bad bytes: an `end` event tells it. */
+    feed(bytes: Uint8Array): void;
+    tick(nowMs: number): void;
+    /** Bytes to send now; the first call gives the request to the gateway. */
+    output(): Uint8Array;
+    /** JSON array of events since the last call; '' when none. */
+    events(): string;
+    /** x, y, width, height of each rectangle that changed since the last call. */
+    damage(): Uint32Array;
+    /** Address of the RGBA picture in `Module.memory`; valid until the next `feed`. */
+    framePointer(): number;
+    width(): number;
+    height(): number;
+    pointerPixels(): Uint8Array;
+    key(scancode: number, extended: boolean, pressed: boolean): void;
+    text(text: string): void;
+    pointerMove(x: number, y: number): void;
+    pointerButton(button: number, pressed: boolean, x: number, y: number): void;
+    wheel(horizontal: boolean, units: number): void;
+    releaseAll(): void;
+    lockKeys(scroll: boolean, num: boolean, caps: boolean, kana: boolean): void;
+    resize(width: number, height: number, scalePercent: number): boolean;
+    visible(on: boolean): void;
+    clipboardOffer(formats: string): void;
+    clipboardData(requestId: number, bytes: Uint8Array | undefined): void;
+    clipboardFetch(formatId: number): void;
+    clipboardBytes(): Uint8Array;
+    /** Interleaved s16le that came since the last call. */
+    sound(): Uint8Array;
+    /** How long the device takes to play what was taken. */
+    soundLatency(latencyMs: number): void;
+    stats(): string;
+    shutdown(): void;
+  }
+}
