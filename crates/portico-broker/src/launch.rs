@@ -325,7 +325,6 @@ impl Inner {
             gateway: gateway.clone(),
             protocol: session.protocol,
             sealed_password,
-            language: client.language.clone(),
             client_address: client.address,
             reconnect_grant_hash: grant_hash.clone(),
         };

@@ -120,7 +120,6 @@ impl Inner {
             account: session.account.clone(),
             sealed_password: ticket.sealed_password.clone(),
             program,
-            language: ticket.language.clone(),
             client_address: ticket.client_address,
             clipboard: policy.clipboard,
             idle_timeout_s: policy.idle_timeout_s,

@@ -26,7 +26,6 @@ pub(crate) struct Ticket {
     pub(crate) gateway: GatewayId,
     pub(crate) protocol: Protocol,
     pub(crate) sealed_password: Option<Vec<u8>>,
-    pub(crate) language: Option<String>,
     pub(crate) client_address: Option<IpAddr>,
     pub(crate) reconnect_grant_hash: String,
 }
@@ -121,7 +120,6 @@ mod tests {
             gateway: gateway("g"),
             protocol: Protocol::Rdp,
             sealed_password: None,
-            language: None,
             client_address: None,
             reconnect_grant_hash: String::new(),
         }

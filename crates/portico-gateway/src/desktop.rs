@@ -129,7 +129,6 @@ async fn prepare(
         password.cloned(),
         grant.program.as_ref(),
         grant.clipboard,
-        grant.language.as_deref(),
         random,
     )?;
     let ready = host::connect(&grant.target, &rules, limits).await?;

@@ -28,8 +28,6 @@ pub struct ChannelGrant {
     pub sealed_password: Option<Vec<u8>>,
     /// Program instead of the desktop, and the folder it starts in.
     pub program: Option<Program>,
-    /// Language of the client as a BCP 47 tag, for the keyboard layout.
-    pub language: Option<String>,
     /// Where the client was when it launched.
     pub client_address: Option<IpAddr>,
     /// Directions of the clipboard.

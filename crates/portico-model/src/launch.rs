@@ -16,8 +16,6 @@ mod reasons;
 pub struct Client {
     /// Address, as far as trusted proxies tell.
     pub address: Option<IpAddr>,
-    /// Language of the browser as a BCP 47 tag, such as `de-DE`.
-    pub language: Option<String>,
 }
 
 /// Which host was chosen, and why not each other one.

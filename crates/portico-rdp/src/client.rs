@@ -187,7 +187,7 @@ fn config(width: u16, height: u16) -> Config {
         ime_file_name: String::new(),
         bitmap: Some(BitmapConfig {
             lossy_compression: true,
-            color_depth: 16,
+            color_depth: 32,
             codecs: remote_fx(),
         }),
         dig_product_id: String::new(),

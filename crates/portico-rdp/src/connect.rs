@@ -2,9 +2,9 @@
 //!
 //! Two PDUs of the client are changed and everything between them is checked:
 //!
-//! - **MCS Connect Initial** (MS-RDPBCGR 2.2.1.3), in place: keyboard layout, 32 bits per pixel,
-//!   the security that the host really chose, and the name of the clipboard channel where the
-//!   policy closes it.
+//! - **MCS Connect Initial** (MS-RDPBCGR 2.2.1.3), in place: the security that the host really
+//!   chose, and the names of channels that the policy closes. How the desktop looks and which keys
+//!   it has, such as colour depth and keyboard layout, is the client's to say.
 //! - **Client Info** (MS-RDPBCGR 2.2.1.11), built anew: domain, user, password, program, folder.
 //!   What the client says there is thrown away, not merged: hosts run a shell that a client names.
 //!
@@ -71,7 +71,6 @@ pub struct ConnectRules {
     clipboard: Clipboard,
     /// Name for closed channels, ASCII letters and digits.
     closed_channel_name: [u8; CHANNEL_NAME_LEN],
-    keyboard_layout: Option<u32>,
 }
 
 impl ConnectRules {
@@ -81,7 +80,6 @@ impl ConnectRules {
         password: Option<Secret>,
         program: Option<&Program>,
         clipboard: Clipboard,
-        language: Option<&str>,
         random: [u8; CHANNEL_NAME_LEN],
     ) -> Result<Self, FieldError> {
         if let Some(password) = &password {
@@ -100,7 +98,6 @@ impl ConnectRules {
             work_dir,
             clipboard,
             closed_channel_name: random.map(|byte| b'a' + byte % 26),
-            keyboard_layout: language.and_then(crate::keyboard::layout_for_language),
         })
     }
 

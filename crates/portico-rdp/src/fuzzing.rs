@@ -49,15 +49,7 @@ pub fn sample_rules(clipboard: Clipboard) -> ConnectRules {
     };
     let password = Some(Secret::new("pässwörd".into()));
     #[expect(clippy::unwrap_used, reason = "the sample fits; only tests call this")]
-    ConnectRules::new(
-        account,
-        password,
-        Some(&program),
-        clipboard,
-        Some("de-CH"),
-        [7; 7],
-    )
-    .unwrap()
+    ConnectRules::new(account, password, Some(&program), clipboard, [7; 7]).unwrap()
 }
 
 /// The outcome of a rewriter that is fed `parts`.

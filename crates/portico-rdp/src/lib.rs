@@ -19,5 +19,4 @@ pub mod credssp;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod input;
-pub mod keyboard;
 pub mod negotiation;

@@ -443,10 +443,7 @@ pub(crate) fn owner() -> Principal {
 }
 
 pub(crate) fn client(address: Option<IpAddr>) -> Client {
-    Client {
-        address,
-        language: Some("de-DE".into()),
-    }
+    Client { address }
 }
 
 pub(crate) fn resource(id: &str) -> ResourceId {

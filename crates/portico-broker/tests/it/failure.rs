@@ -227,15 +227,9 @@ async fn hostile_names_stay_what_they_are() {
     let (launch, grant) = estate.connect("ina", "desktop").await;
     let detail = format!("{hostile}\r\nSet-Cookie: x\u{1b}[2J\u{0}");
     estate
-        .report(
-            &grant,
-            ConnectionEventKind::Failed {
-                detail: detail.clone(),
-            },
-        )
+        .report(&grant, ConnectionEventKind::Failed { detail })
         .await;
-    let mut client = crate::estate::client(None);
-    client.language = Some(detail);
+    let client = crate::estate::client(None);
     let again = estate
         .broker
         .launch(&ina, &launch.resource, client, None)

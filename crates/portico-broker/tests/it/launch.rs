@@ -19,7 +19,6 @@ async fn a_launch_places_a_session_and_a_second_one_resumes_it() {
     assert_eq!(first.placement.others.len(), 1);
     assert_eq!(grant.account, "ina");
     assert_eq!(grant.target.host, first.placement.host);
-    assert_eq!(grant.language.as_deref(), Some("de-DE"));
     assert_eq!(grant.program, None);
     estate.report(&grant, closed(EndReason::ClientClosed)).await;
 

@@ -95,7 +95,6 @@ impl BrokerSeam for AlwaysYes {
             account: "bench".into(),
             sealed_password: Some(self.sealed_password.clone()),
             program: None,
-            language: Some("de".into()),
             client_address: None,
             clipboard: Clipboard::None,
             idle_timeout_s: 3600,

@@ -152,7 +152,6 @@ fn grant(keys: &GatewayKeyPair) -> ChannelGrant {
             seal_for_gateway(&keys.public(), &Secret::new("hunter2".into())).unwrap(),
         ),
         program: None,
-        language: None,
         client_address: None,
         clipboard: Clipboard::Both,
         idle_timeout_s: 60,

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
 };
 use portico_broker::{Launch, LaunchError};
 use portico_model::{ResourceId, SessionId, launch::Client, people::Principal};
@@ -16,8 +16,6 @@ use crate::{
     words,
 };
 
-/// Longest language tag that is looked at.
-const LANGUAGE_LEN_MAX: usize = 35;
 /// Seconds after which somebody asks again who was refused because others are just signing in.
 const SIGN_IN_RETRY_S: u64 = 3;
 
@@ -30,12 +28,11 @@ const SIGN_IN_RETRY_S: u64 = 3;
 pub(super) async fn launch(
     State(portal): State<Portal>,
     caller: ChangingWithPassword,
-    headers: HeaderMap,
     Json(request): Json<LaunchRequest>,
 ) -> ApiResult<(StatusCode, Json<LaunchView>)> {
     let resource =
         ResourceId::new(&request.resource).map_err(|_| ApiError::not_found("resource"))?;
-    let client = client(&caller.principal, &headers);
+    let client = client(&caller.principal);
     let password = caller.password()?;
     let launch = portal
         .broker
@@ -56,12 +53,11 @@ pub(super) async fn launch(
 pub(super) async fn reconnect(
     State(portal): State<Portal>,
     caller: ChangingWithPassword,
-    headers: HeaderMap,
     Path(id): Path<String>,
     Json(request): Json<ReconnectRequest>,
 ) -> ApiResult<Json<LaunchView>> {
     let session = SessionId::new(&id).map_err(|_| ApiError::not_found("session"))?;
-    let client = client(&caller.principal, &headers);
+    let client = client(&caller.principal);
     let password = caller.password()?;
     let launch = portal
         .broker
@@ -77,18 +73,9 @@ pub(super) async fn reconnect(
     view(&portal, launch).await.map(Json)
 }
 
-fn client(principal: &Principal, headers: &HeaderMap) -> Client {
-    let language = headers
-        .get(header::ACCEPT_LANGUAGE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(',').next())
-        .and_then(|first| first.split(';').next())
-        .map(str::trim)
-        .filter(|tag| !tag.is_empty() && tag.len() <= LANGUAGE_LEN_MAX && *tag != "*")
-        .map(str::to_owned);
+fn client(principal: &Principal) -> Client {
     Client {
         address: principal.client_address,
-        language,
     }
 }
 

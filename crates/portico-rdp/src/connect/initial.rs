@@ -48,7 +48,7 @@ pub(super) fn rewrite(
             0xc001 if core => return Err(MALFORMED),
             0xc003 if network => return Err(MALFORMED),
             0xc001 => {
-                rewrite_core(body, rules, security)?;
+                rewrite_core(body, security)?;
                 core = true;
             }
             0xc003 => {
@@ -140,37 +140,10 @@ fn per_rest(bytes: &mut [u8], short_by: usize) -> Result<&mut [u8], RewriteError
     bytes.get_mut(start..).ok_or(MALFORMED)
 }
 
-/// Client Core Data (2.2.1.3.2), without the block header.
-fn rewrite_core(
-    body: &mut [u8],
-    rules: &ConnectRules,
-    security: Security,
-) -> Result<(), RewriteError> {
-    const KEYBOARD_LAYOUT: usize = 12;
-    const HIGH_COLOR_DEPTH: usize = 136;
-    const SUPPORTED_COLOR_DEPTHS: usize = 138;
-    const EARLY_CAPABILITY_FLAGS: usize = 140;
+/// Client Core Data (2.2.1.3.2), without the block header. The browser was told TLS; the host
+/// compares with what it really chose.
+fn rewrite_core(body: &mut [u8], security: Security) -> Result<(), RewriteError> {
     const SERVER_SELECTED_PROTOCOL: usize = 208;
-    const WANT_32_BITS: u16 = 0x0002;
-
-    if let Some(layout) = rules.keyboard_layout {
-        put(body, KEYBOARD_LAYOUT, layout.to_le_bytes())?;
-    }
-    // With 16 bits hosts fall back to legacy bitmaps; with 32 they send RemoteFX.
-    put(body, HIGH_COLOR_DEPTH, 24_u16.to_le_bytes())?;
-    let depths = u16::from_le_bytes(field(body, SUPPORTED_COLOR_DEPTHS)?);
-    put(
-        body,
-        SUPPORTED_COLOR_DEPTHS,
-        (depths | 0x000f).to_le_bytes(),
-    )?;
-    let flags = u16::from_le_bytes(field(body, EARLY_CAPABILITY_FLAGS)?);
-    put(
-        body,
-        EARLY_CAPABILITY_FLAGS,
-        (flags | WANT_32_BITS).to_le_bytes(),
-    )?;
-    // The browser was told TLS; the host compares with what it really chose.
     put(
         body,
         SERVER_SELECTED_PROTOCOL,

@@ -1,5 +1,5 @@
 use ironrdp_pdu::{
-    gcc::{ClientEarlyCapabilityFlags, ClientGccBlocks, HighColorDepth, SupportedColorDepths},
+    gcc::ClientGccBlocks,
     mcs::{ConnectInitial, SendDataRequest},
     nego::SecurityProtocol,
     rdp::{ClientInfoPdu, client_info::ClientInfoFlags},
@@ -45,39 +45,28 @@ fn rewritten(clipboard: Clipboard) -> (ClientGccBlocks, ClientInfoPdu, Vec<u8>) 
 }
 
 #[test]
-fn core_data_gets_layout_depth_and_the_real_security() {
+fn core_data_gets_the_real_security_and_keeps_what_is_the_clients() {
     let (blocks, _, output) = rewritten(Clipboard::Both);
-    assert_eq!(blocks.core.keyboard_layout, 0x0807);
     let optional = &blocks.core.optional_data;
-    assert_eq!(optional.high_color_depth, Some(HighColorDepth::Bpp24));
-    assert_eq!(
-        optional.supported_color_depths,
-        Some(SupportedColorDepths::all())
-    );
-    assert!(
-        optional
-            .early_capability_flags
-            .unwrap()
-            .contains(ClientEarlyCapabilityFlags::WANT_32_BPP_SESSION)
-    );
     assert_eq!(
         optional.server_selected_protocol,
         Some(SecurityProtocol::HYBRID_EX)
     );
+    let sent = connect_sequence(&[]);
+    let initial = ironrdp_core::decode::<ConnectInitial>(&sent[0][7..]).unwrap();
+    let sent = &initial.conference_create_request.gcc_blocks().core;
+    assert_eq!(blocks.core.keyboard_layout, sent.keyboard_layout);
+    assert_eq!(
+        optional.high_color_depth,
+        sent.optional_data.high_color_depth
+    );
+    assert_eq!(
+        optional.early_capability_flags,
+        sent.optional_data.early_capability_flags
+    );
     assert_eq!(blocks.core.desktop_width, 1280);
     assert_eq!(blocks.core.client_name, "ironrdp-web");
     assert!(output.len() > 200);
-}
-
-#[test]
-fn an_unknown_language_leaves_the_layout_of_the_client() {
-    let mut rules = sample_rules(Clipboard::Both);
-    rules.keyboard_layout = None;
-    let (_, output) = rewrite(rules, Security::Tls, &[&sequence()]).unwrap();
-    let len = tpkt::len(&output).unwrap().unwrap();
-    let initial = ironrdp_core::decode::<ConnectInitial>(&output[7..len]).unwrap();
-    let core = &initial.conference_create_request.gcc_blocks().core;
-    assert_eq!(core.keyboard_layout, 0);
 }
 
 #[test]
@@ -106,7 +95,7 @@ fn the_log_on_of_the_client_is_overwritten_not_merged() {
 #[test]
 fn without_password_and_program_the_host_asks() {
     let account = Account::parse("anna").unwrap();
-    let rules = ConnectRules::new(account, None, None, Clipboard::Both, None, [0; 7]).unwrap();
+    let rules = ConnectRules::new(account, None, None, Clipboard::Both, [0; 7]).unwrap();
     let sequence = connect_sequence(&[]);
     let (_, output) = rewrite(rules, Security::Tls, &[&sequence.concat()]).unwrap();
     let info_at = sequence[..5].concat().len();
@@ -298,7 +287,6 @@ fn fields_beyond_the_pdu_are_refused_before_connecting() {
                 work_dir: String::new(),
             }),
             Clipboard::Both,
-            None,
             [0; 7],
         )
     };

@@ -389,7 +389,6 @@ async fn launch(
     let octet = u8::try_from(dice.below(250)).unwrap_or(0);
     let client = Client {
         address: Some(IpAddr::from([10, octet, 0, 1])),
-        ..Client::default()
     };
     let (user, resource) = (principal(want.user), resource_id(want.resource));
     process

@@ -73,7 +73,6 @@ impl TestBroker {
                 command: "xterm".into(),
                 work_dir: "/srv".into(),
             }),
-            language: Some("de-DE".into()),
             client_address: None,
             clipboard: Clipboard::None,
             idle_timeout_s: 0,
