@@ -1,0 +1,31 @@
+//! Portico's RDP client, without I/O: bytes of the gateway in; bytes, pictures and events out.
+//!
+//! Read [`Client`] first: it is all that the browser's worker sees (through the crate
+//! `rdp-client`, which only translates types). Then [`Event`], which is what it learns.
+//!
+//! The protocol's codecs come from the IronRDP crates; what is here decides: what is asked for,
+//! in which order, what a host may cost, and what an end means.
+//! No clock is read and nothing is random: the time comes through [`Client::tick`].
+
+pub mod limits;
+mod settings;
+pub use settings::{AutoReconnect, Monitor, Settings, SettingsError, TimeZone, TransitionDate};
+mod event;
+pub use event::{ClipboardFormat, Event, PointerChange, Step};
+mod end;
+pub use end::{CleanPathError, End, EndCode};
+
+mod client;
+pub use client::Client;
+mod active;
+mod cleanpath;
+mod connect;
+mod inbox;
+mod input;
+mod output;
+mod peek;
+mod screen;
+mod stats;
+pub use stats::Stats;
+mod channels;
+pub mod fuzzing;

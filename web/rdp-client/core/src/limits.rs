@@ -1,0 +1,51 @@
+//! What a host may cost the browser. A host that wants more ends the connection with
+//! [`EndCode::Limit`](crate::EndCode::Limit); it never makes the worker run out of memory.
+
+/// Longest answer to the RDCleanPath request, in bytes; certificates make up most of it.
+pub const ANSWER_LEN_MAX: usize = 128 * 1024;
+
+/// Largest picture, in pixels; 8192 × 4320, of which one frame buffer takes 142 MB.
+pub const PIXELS_MAX: usize = 8192 * 4320;
+
+/// Longest side of a picture, in pixels (MS-RDPEDISP 2.2.2.2.1 allows 8192 for one monitor).
+pub const SIDE_MAX: u16 = 16384;
+
+/// Smallest side of a picture that is asked for, in pixels (MS-RDPEDISP 2.2.2.2.1).
+pub const SIDE_MIN: u16 = 200;
+
+/// Monitors in the settings (MS-RDPBCGR 2.2.1.3.6).
+pub const MONITORS_MAX: usize = 16;
+
+/// Longest JSON of settings, in bytes.
+pub const SETTINGS_LEN_MAX: usize = 64 * 1024;
+
+/// Longest ticket, in bytes; the gateway refuses longer ones.
+pub const TICKET_LEN_MAX: usize = 512;
+
+/// Channel messages that are kept until the desktop is open, in bytes.
+pub const EARLY_BYTES_MAX: usize = 256 * 1024;
+
+/// Rectangles of one call of [`Client::damage`](crate::Client::damage); more are merged.
+pub const DAMAGE_RECTANGLES_MAX: usize = 64;
+
+/// Rounds of deactivation and reactivation between two pictures. A host that only restarts the
+/// share would keep the worker busy for ever.
+pub const REACTIVATIONS_MAX: u32 = 64;
+
+/// Longest text of one call of [`Client::text`](crate::Client::text), in UTF-16 units.
+pub const TEXT_UNITS_MAX: usize = 4096;
+
+/// Events that wait for the worker; a host that floods with pointer shapes loses the oldest.
+pub const EVENTS_MAX: usize = 1024;
+
+/// Formats of one clipboard.
+pub const CLIPBOARD_FORMATS_MAX: usize = 128;
+
+/// Data of one clipboard format, in bytes; more counts as "the host has none".
+pub const CLIPBOARD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Sound that waits for the worker, in bytes: four seconds in stereo at 48 kHz. The oldest goes.
+pub const SOUND_BYTES_MAX: usize = 4 * 48_000 * 4;
+
+/// One message of a virtual channel, in bytes, put together from its parts.
+pub const CHANNEL_MESSAGE_MAX: u32 = 64 * 1024 * 1024;

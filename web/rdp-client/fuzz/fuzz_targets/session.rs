@@ -1,0 +1,22 @@
+#![no_main]
+
+use std::sync::OnceLock;
+
+use rdp_client_core::fuzzing::{Recording, session};
+
+static FILE: &[u8] = include_bytes!("../../testdata/xrdp-0.9-desktop.rec");
+
+/// The part of a recording until the desktop is open.
+fn opening() -> Recording<'static> {
+    static OPENING: OnceLock<Recording<'static>> = OnceLock::new();
+    *OPENING.get_or_init(|| {
+        let recording = Recording::read(FILE).expect("a recording");
+        let len = recording.opening_len().expect("a desktop");
+        Recording {
+            bytes: &recording.bytes[..len],
+            ..recording
+        }
+    })
+}
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| session(opening(), bytes));
