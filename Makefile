@@ -30,8 +30,9 @@ lab: ## Start the real servers alone (lab/lab help tells more)
 build: web ## The program, for development
 	@cargo build --package portico
 
-web: ## The web pages into web/dist
-	@scripts/prepare web
+web: ## The web pages into web/dist, with the RDP client in WebAssembly
+	@scripts/prepare rdp-client web
+	@cargo xtask rdp-client
 	@cd web && npm run --silent build
 
 openapi: ## Write openapi/portico.json from the code, and the TypeScript types from it
