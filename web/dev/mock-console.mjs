@@ -65,6 +65,21 @@ function answered(kind) {
   };
 }
 
+/** Answers what waits, when it is what the fingerprint says. */
+function onWaiting(kind) {
+  const answer = onHost(answered(kind));
+  return (call) => {
+    const { world, id, body, fail } = call;
+    const waits = world.waiting.find((one) => one.host === id && one.kind === kind);
+    if (!waits) return fail(409, 'nothing-waits', 'Nothing waits there');
+    if (body.fingerprint !== waits.fingerprint) {
+      const details = { seen: body.fingerprint, waiting: waits.fingerprint };
+      return fail(409, 'waiting-changed', 'Something else waits', { details });
+    }
+    return answer(call);
+  };
+}
+
 function history(host, at) {
   const now = Date.now() - (Date.now() % (PERIOD_S * 1000));
   const points = [];
@@ -114,9 +129,9 @@ const RULES = [
     },
   },
   { match: /^POST \/hosts\/([^/]+)\/mode$/, role: 'operator', answer: onHost(setMode) },
-  { match: /^POST \/hosts\/([^/]+)\/approve$/, role: 'operator', answer: onHost(answered('join')) },
-  { match: /^POST \/hosts\/([^/]+)\/reject$/, role: 'operator', answer: onHost(answered('join')) },
-  { match: /^POST \/hosts\/([^/]+)\/trust$/, role: 'operator', answer: onHost(answered('identity')) },
+  { match: /^POST \/hosts\/([^/]+)\/approve$/, role: 'operator', answer: onWaiting('join') },
+  { match: /^POST \/hosts\/([^/]+)\/reject$/, role: 'operator', answer: onWaiting('join') },
+  { match: /^POST \/hosts\/([^/]+)\/trust$/, role: 'operator', answer: onWaiting('identity') },
   {
     match: /^POST \/hosts\/([^/]+)\/revoke$/, role: 'operator',
     answer: onHost((host) => Object.assign(host, { state: 'revoked', takes_new: false, why_not: [{ code: 'revoked', message: 'revoked' }], agent_state: { ...host.agent_state, state: 'revoked' } })),

@@ -229,8 +229,8 @@ export function makeWorld(kind) {
     sessions,
     launches: launchList(now, sessions),
     waiting: [
-      { host: 'sh7', kind: 'join', at_ms: now - 9 * MINUTE, address: '10.91.0.17', software: 'portico-agent 0.3.0', key_sha256: hex(777, 64).replace(/(..)(?=.)/g, '$1:') },
-      { host: 'ssh2', kind: 'identity', at_ms: now - 40 * MINUTE, accepted: [pin(10), pin(110)], offered: [pin(10), pin(555)] },
+      { host: 'sh7', kind: 'join', at_ms: now - 9 * MINUTE, address: '10.91.0.17', software: 'portico-agent 0.3.0', key_sha256: hex(777, 64), fingerprint: hex(777, 64), accepted: [], offered: [] },
+      { host: 'ssh2', kind: 'identity', at_ms: now - 40 * MINUTE, fingerprint: hex(556, 64), accepted: [pin(10), pin(110)], offered: [pin(10), pin(555)] },
     ],
     tokens: [
       { id: 't-1', host: 'sh6', expires_at_ms: now + 41 * MINUTE, enable: false, rejoin: false, state: 'usable', created_by: 'ina' },

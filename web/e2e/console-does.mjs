@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { makeWorld } from '../dev/mock-world.mjs';
 import { eventually, shoot } from './lib.mjs';
 
 const rows = (page) => page.locator('[role=row][data-at]');
@@ -160,6 +161,35 @@ export function consoleTests(open, mock) {
     await page.getByRole('button', { name: 'Trust the new identity' }).click();
     await page.locator('dialog').getByRole('button', { name: 'Trust the new identity' }).click();
     await page.locator('.sides').waitFor({ state: 'detached' });
+    await page.getByText('The new identity of ssh2 is trusted.').waitFor();
+    await context.close();
+  });
+
+  test('an answer is about what the dialog showed, and says so when something else waits by then', async () => {
+    const world = makeWorld('full');
+    const { context, page } = await open('con-race', { role: 'operator', world });
+    await page.goto('/console/hosts/ssh2');
+    await page.getByRole('button', { name: 'Trust the new identity' }).click();
+    const asks = world.waiting.find((one) => one.host === 'ssh2');
+    const shown = asks.offered.at(-1);
+    const other = `sha256:${'e'.repeat(64)}`;
+    world.waiting = world.waiting.map((one) => (one === asks ? { ...one, offered: [other], fingerprint: 'f'.repeat(64) } : one));
+    // The page has heard of it; the dialog still shows, and answers, what it showed.
+    await page.locator('.sides').getByText(other).waitFor();
+    const dialog = page.locator('dialog');
+    await dialog.getByText(shown).waitFor();
+    assert.equal(await dialog.getByText(other).count(), 0);
+    await dialog.getByRole('button', { name: 'Trust the new identity' }).click();
+    await dialog.getByText('Something else waits than what you were shown').waitFor();
+    await dialog.getByText(`You were shown: ${asks.fingerprint}`).waitFor();
+    await dialog.getByText(`Now waits: ${'f'.repeat(64)}`).waitFor();
+    await shoot(page, 'con-race');
+    assert.equal(world.waiting.filter((one) => one.host === 'ssh2').length, 1);
+    assert.notEqual(world.hosts.find((one) => one.id === 'ssh2').identity, 'accepted');
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Trust the new identity' }).click();
+    await dialog.getByText(other).waitFor();
+    await dialog.getByRole('button', { name: 'Trust the new identity' }).click();
     await page.getByText('The new identity of ssh2 is trusted.').waitFor();
     await context.close();
   });

@@ -211,7 +211,7 @@ describe('the overview', () => {
       host('lapsing', { agent_state: { state: 'connected', certificate_expires_ms: day } }),
       host('punished', { penalty: { failures: 2, until_ms: 1 } }),
     ];
-    const waiting = [{ host: 'new', kind: 'join' as const, at_ms: 1 }, { host: 'odd', kind: 'identity' as const, at_ms: 1 }];
+    const waiting = [{ host: 'new', kind: 'join' as const, at_ms: 1, fingerprint: '0' }, { host: 'odd', kind: 'identity' as const, at_ms: 1, fingerprint: '1' }];
     expect(needsSomebody(hosts, waiting, 0).map((need) => `${need.what} ${need.host}`)).toEqual([
       'identity odd', 'silent quiet', 'down dead', 'join new', 'certificate lapsing', 'penalty punished', 'full full',
     ]);

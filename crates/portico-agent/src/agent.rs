@@ -16,6 +16,7 @@ use portico_net::{
     ListenError, TcpListener,
     clock::Clock,
     dial_tcp, flows,
+    places::Places,
     tasks::{ShutdownToken, Tasks},
     tls::{
         ClientCertificate, ExpectedPeer, MachineTlsError, machine_client_config,
@@ -33,7 +34,7 @@ use crate::{
     address::split,
     backoff::{Backoff, Ended},
     child::Program,
-    enrollment::renewed,
+    enrollment::{RENEW_PAUSE, renewed},
     idle::keep_asking,
     link::{LinkEnded, LinkParts, REVOKED, Seen, run as run_link},
     lot,
@@ -51,10 +52,12 @@ const MEASURE_EVERY_LOOKS: u64 = REPORT_EVERY_MS / 1_000;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Links that brokers may have opened at the same time.
 pub const LISTEN_LINKS_MAX: usize = 64;
+/// Connections of which the agent does not know yet whether a broker opened them, in all and from
+/// one address or one /64 of IPv6. They take no places of links: otherwise whoever reaches the
+/// port could keep the brokers out.
+pub const STRANGERS_MAX: (usize, usize) = (32, 8);
 /// Time for `getent`.
 const GETENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Least time between two renewals.
-const RENEW_PAUSE: Duration = Duration::from_secs(600);
 /// Time for tasks to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -348,6 +351,8 @@ fn hello(shared: &Shared) -> AgentHello {
 async fn listen(listener: TcpListener, shared: Shared) {
     let tasks = Tasks::new("link");
     let room = Arc::new(Semaphore::new(LISTEN_LINKS_MAX));
+    let (strangers_max, together_max) = STRANGERS_MAX;
+    let strangers = Places::of_strangers(together_max, strangers_max);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -356,13 +361,12 @@ async fn listen(listener: TcpListener, shared: Shared) {
                 return;
             }
         };
-        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!(%peer, "Too many links; this one is dropped");
+        let Some(stranger) = strangers.take(peer.ip()) else {
+            tracing::debug!(%peer, "Too many connections that are no links yet; this one is dropped");
             continue;
         };
-        let shared = shared.clone();
+        let (shared, room) = (shared.clone(), Arc::clone(&room));
         tasks.spawn(format!("link from {peer}"), async move {
-            let _permit = permit;
             let mut joined = shared.joined.clone();
             let current = joined.borrow_and_update().clone();
             let config = machine_server_config(
@@ -384,6 +388,11 @@ async fn listen(listener: TcpListener, shared: Shared) {
                     return tracing::warn!(%peer, error = why, "A link was not accepted");
                 }
                 Err(_elapsed) => return tracing::debug!(%peer, "A link took too long to open"),
+            };
+            // TLS has shown that it is a broker.
+            drop(stranger);
+            let Ok(_permit) = room.try_acquire_owned() else {
+                return tracing::warn!(%peer, "Too many links; this one is dropped");
             };
             let mut shown = shared.shown.clone();
             shown.mark_unchanged();

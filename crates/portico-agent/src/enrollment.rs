@@ -35,6 +35,10 @@ pub const POLL_BOUNDS_S: (u32, u32) = (2, 300);
 const RETRY_MS: u64 = 5_000;
 /// Codes of refusals that pass: the broker is in trouble, not the token.
 const PASSING: [&str; 3] = ["busy", "store-away", "authority-failed"];
+/// Code of a refusal to renew a certificate that was renewed a short time ago.
+const TOO_SOON: &str = "too-soon";
+/// Least time between two renewals. Brokers refuse earlier ones as [`TOO_SOON`].
+pub const RENEW_PAUSE: Duration = Duration::from_secs(600);
 /// Time between two tries to renew, at first and at most, in milliseconds.
 const RENEW_RETRY_MS: (u64, u64) = (60_000, 3_600_000);
 
@@ -221,6 +225,16 @@ pub async fn renewed(folder: &StateFolder, joined: &Joined, clock: &Arc<dyn Cloc
         }
         match renew(folder, joined, clock).await {
             Ok(next) => return next,
+            // Nothing is wrong: the certificate counts, and is to be kept. Asking sooner would
+            // only be refused again, so this wait is not one of those that double.
+            Err(EnrollError::Refused { code, .. }) if code == TOO_SOON => {
+                tracing::info!(
+                    "The broker has renewed the certificate a short time ago; it is kept"
+                );
+                let pause_ms = u64::try_from(RENEW_PAUSE.as_millis()).unwrap_or(u64::MAX);
+                pause(pause_ms).await;
+                retry_ms = RENEW_RETRY_MS.0;
+            }
             Err(error) => {
                 let expires_at = joined.identity.about().expires_at;
                 tracing::warn!(%error, next_step = error.next_step(), left = %left(expires_at, clock.now()), "The certificate could not be renewed");

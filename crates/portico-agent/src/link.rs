@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use portico_model::{
     printable,
-    seen::{AgentHello, HostReport, HostSession, Load, OrderOutcome, REPORT_EVERY_MS},
+    seen::{AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, REPORT_EVERY_MS},
 };
 use portico_net::link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter};
 use portico_wire::agent::{LINK_VERSION, ToAgent, ToBroker};
@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::orders::{Host, ORDERS_MAX};
+use crate::orders::{Host, ORDERS_MAX, OrderPlace, too_many};
 
 /// Least and longest time between two reports that a broker can ask for, in milliseconds.
 pub const REPORT_BOUNDS_MS: (u64, u64) = (500, 8_000);
@@ -97,25 +97,26 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     let mut schedule = Schedule::new(every);
     loop {
         let due = schedule.due();
-        // Biased: what the broker says comes first, and a busy host cannot starve its pings.
+        // Biased: what cannot come without end comes first. There is one outcome for each order
+        // that was read and one report in its time, so neither can starve what the broker says; a
+        // broker that says much cannot starve them either.
         let message = tokio::select! {
             biased;
             () = &mut close => {
                 writer.close(Duration::from_secs(1)).await;
                 return LinkEnded::Closed;
             }
+            Some((order, outcome)) = outcome.recv() => ToBroker::Outcome { order, outcome },
+            () = tokio::time::sleep_until(due) => {
+                let seen = Arc::clone(&parts.seen.borrow());
+                ToBroker::Report(schedule.now(&seen, Instant::now()))
+            }
             read = reader.read::<ToAgent>(LINK_SILENCE_MAX) => match read {
                 Ok(ToAgent::Ping { ping }) => ToBroker::Pong { ping },
-                Ok(ToAgent::Order { id, order }) => {
-                    let (host, outcomes) = (parts.host.clone(), outcomes.clone());
-                    tokio::spawn(async move {
-                        tracing::info!(order = id, what = name(&order), "Order");
-                        let outcome = host.carry_out(order).await;
-                        // A link that is gone has nobody who wants to know.
-                        let _gone = outcomes.send((id, outcome)).await;
-                    });
-                    continue;
-                }
+                Ok(ToAgent::Order { id, order }) => match begin(&parts.host, &outcomes, id, order) {
+                    Ok(()) => continue,
+                    Err(outcome) => ToBroker::Outcome { order: id, outcome },
+                },
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {
                     return LinkEnded::Refused { code, message, next_step, retry_after_ms };
                 }
@@ -129,7 +130,6 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 }
                 Err(error) => return LinkEnded::Lost(error),
             },
-            Some((order, outcome)) = outcome.recv() => ToBroker::Outcome { order, outcome },
             changed = parts.seen.changed() => {
                 if changed.is_err() {
                     return LinkEnded::Closed;
@@ -140,10 +140,6 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                     None => continue,
                 }
             }
-            () = tokio::time::sleep_until(due) => {
-                let seen = Arc::clone(&parts.seen.borrow());
-                ToBroker::Report(schedule.now(&seen, Instant::now()))
-            }
         };
         match writer.write(&message, LINK_SILENCE_MAX).await {
             Ok(()) => {}
@@ -151,6 +147,32 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
             Err(error) => return LinkEnded::Lost(error),
         }
     }
+}
+
+/// Begins an order, or says why not. A task is made only when the order has its place on the host
+/// and its outcome a place in the queue of this link: a broker that takes no outcomes then keeps
+/// its own orders waiting, and none of the places that those of other brokers need.
+fn begin(
+    host: &Host,
+    outcomes: &mpsc::Sender<(u64, OrderOutcome)>,
+    id: u64,
+    order: Order,
+) -> Result<(), OrderOutcome> {
+    let what = name(&order);
+    let refused = |outcome| {
+        tracing::debug!(order = id, what, "Order is refused: there are too many");
+        outcome
+    };
+    let slot = outcomes.clone().try_reserve_owned();
+    let slot = slot.map_err(|_full| refused(too_many()))?;
+    let place: OrderPlace = host.place().map_err(refused)?;
+    tracing::info!(order = id, what, "Order");
+    tokio::spawn(async move {
+        let outcome = place.carry_out(order).await;
+        // A link that is gone has nobody who wants to know.
+        slot.send((id, outcome));
+    });
+    Ok(())
 }
 
 /// Says hello; the time between two reports that the broker wants.
@@ -202,8 +224,7 @@ fn tell(parts: &LinkParts, brokers: Vec<String>) {
     let _full = parts.brokers.try_send(brokers);
 }
 
-fn name(order: &portico_model::seen::Order) -> &'static str {
-    use portico_model::seen::Order;
+fn name(order: &Order) -> &'static str {
     match order {
         Order::LogOff { .. } => "log-off",
         Order::Disconnect { .. } => "disconnect",
@@ -282,7 +303,95 @@ impl LinkEnded {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use portico_model::{HostId, Timestamp};
+    use portico_net::clock::ManualClock;
+
     use super::*;
+    use crate::{load::LoadOf, sampler::Sampler};
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// A broker that writes orders as fast as the stream takes them.
+    #[tokio::test]
+    async fn a_flood_of_orders_makes_no_more_tasks_than_places_and_each_is_answered_once() {
+        const FLOOD: u64 = 5_000;
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(0)));
+        let sampler = Sampler::new(folder.path(), LoadOf::Machine);
+        let host = Host::new(sampler, clock, 1, Vec::new());
+        let (_seen_to, seen) = watch::channel(Arc::default());
+        let (brokers, _told) = mpsc::channel(1);
+        let hello = host.with_sampler(|sampler| sampler.hello(HostId::new("sh1").unwrap()));
+        let parts = LinkParts {
+            host: host.clone(),
+            seen,
+            brokers,
+        };
+        let (near, far) = tokio::io::duplex(16 * 1024);
+        let link = tokio::spawn(run(near, hello, parts, std::future::pending()));
+        let (read, write) = tokio::io::split(far);
+        let (mut reader, mut writer) = (LinkReader::new(read), LinkWriter::new(write));
+        reader.read::<ToBroker>(PATIENCE).await.unwrap();
+        let welcome = ToAgent::Welcome {
+            version: LINK_VERSION,
+            report_every_ms: 2_000,
+            brokers: Vec::new(),
+        };
+        writer.write(&welcome, PATIENCE).await.unwrap();
+
+        // Other brokers have all places but one.
+        let others: Vec<OrderPlace> = (1..ORDERS_MAX)
+            .map(|_| host.place().ok().unwrap())
+            .collect();
+        let tasks = tokio::runtime::Handle::current().metrics();
+        let before = tasks.num_alive_tasks();
+        let flood = tokio::spawn(async move {
+            for id in 0..FLOOD {
+                let order = Order::TellIdentities;
+                let order = ToAgent::Order { id, order };
+                writer.write(&order, PATIENCE).await.unwrap();
+            }
+            writer
+        });
+        let (mut answers, mut most) = (BTreeMap::new(), 0);
+        while answers.len() < usize::try_from(FLOOD).unwrap() {
+            let message = reader.read::<ToBroker>(PATIENCE).await.unwrap();
+            most = most.max(tasks.num_alive_tasks());
+            if let ToBroker::Outcome { order, outcome } = message {
+                let twice = answers.insert(order, outcome);
+                assert_eq!(twice, None, "{order}");
+            }
+        }
+        // The flood itself, and the one order that has a place.
+        assert!(most <= before + 2, "{most} tasks, {before} before");
+        assert!(matches!(answers[&0], OrderOutcome::Identities { .. }));
+        let refused = answers.values().filter(
+            |outcome| matches!(outcome, OrderOutcome::Failed { detail } if detail.contains("16 orders")),
+        );
+        assert!(refused.count() > 0);
+
+        // With the places of the others back, as many orders as there are places are taken.
+        drop(others);
+        let mut writer = flood.await.unwrap();
+        for id in 0..2 {
+            let order = Order::TellIdentities;
+            let order = ToAgent::Order { id, order };
+            writer.write(&order, PATIENCE).await.unwrap();
+        }
+        for _ in 0..2 {
+            let outcome = loop {
+                match reader.read::<ToBroker>(PATIENCE).await.unwrap() {
+                    ToBroker::Outcome { outcome, .. } => break outcome,
+                    _ => continue,
+                }
+            };
+            assert!(matches!(outcome, OrderOutcome::Identities { .. }));
+        }
+        assert_eq!(host.0.at_once.available_permits(), ORDERS_MAX);
+        link.abort();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn reports_come_in_time_and_at_once_when_sessions_change() {

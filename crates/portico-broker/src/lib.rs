@@ -33,12 +33,13 @@ mod workspace;
 
 pub use agents::{
     Advertised, AgentListeners, AgentRefused, AgentWaiting, AgentWelcome, CONNECTS_AT_ONCE,
-    CONNECTS_OF_HOST_AT_ONCE, CONNECTS_PER_S, EnrollingPeer, HostActError, IssuedMachine,
-    JOIN_TOKEN_LIFE_MAX_S, JOIN_TOKEN_LIFE_MIN_S, JOIN_TOKENS_MAX, JoinTokenView,
-    MAINTENANCE_HOSTS_MAX, MAINTENANCE_LENGTH_MAX_S, MAINTENANCES_MAX, MESSAGE_LEN_MAX, MachineCa,
-    MachineCaError, Maintenance, MaintenanceDoing, MaintenanceError, MaintenanceProgress,
-    MaintenanceStep, NOTED_OF_HOST_MAX, NewJoinToken, NewMaintenance, REFUSALS_NOTED_MAX,
-    RESTART_AFTER_MAX_S, Served, TOKEN_REFUSALS_NOTED_MAX, TokenError, TokenState, WaitingFor,
+    CONNECTS_OF_HOST_AT_ONCE, CONNECTS_PER_S, EnrollingPeer, FINGERPRINT_DIGITS, Fingerprint,
+    HostActError, IssuedMachine, JOIN_TOKEN_LIFE_MAX_S, JOIN_TOKEN_LIFE_MIN_S, JOIN_TOKENS_MAX,
+    JoinTokenView, MAINTENANCE_HOSTS_MAX, MAINTENANCE_LENGTH_MAX_S, MAINTENANCES_MAX,
+    MESSAGE_LEN_MAX, MachineCa, MachineCaError, Maintenance, MaintenanceDoing, MaintenanceError,
+    MaintenanceProgress, MaintenanceStep, NOTED_OF_HOST_MAX, NewJoinToken, NewMaintenance,
+    NoFingerprint, REFUSALS_NOTED_MAX, RESTART_AFTER_MAX_S, Served, TOKEN_REFUSALS_NOTED_MAX,
+    TokenError, TokenState, WaitingFor,
 };
 pub use apply::ApplyError;
 pub use broker::{Broker, BrokerParts};

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod holders;
 pub mod link;
+pub mod places;
 pub mod tasks;
 pub mod tcp;
 pub mod tls;

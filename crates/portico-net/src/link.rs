@@ -67,6 +67,10 @@ impl LinkError {
     }
 }
 
+/// The bytes of one frame, without its length. They are wiped when it goes: it may be a join with
+/// its secret.
+pub type Frame = Zeroizing<Vec<u8>>;
+
 /// Reads messages.
 #[derive(Debug)]
 pub struct LinkReader<R> {
@@ -103,17 +107,22 @@ impl<R: AsyncRead + Unpin> LinkReader<R> {
     /// # Errors
     /// [`LinkError`]; after one that does not [`LinkError::goes_on`] the link is over.
     pub async fn read<M: Message>(&mut self, timeout: Duration) -> Result<M, LinkError> {
+        Ok(decode(&self.read_frame(timeout).await?)?)
+    }
+
+    /// The next frame, without its length and not looked into: for a side that refuses messages
+    /// before it reads them. The same as [`read`](Self::read) otherwise.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the link is over.
+    pub async fn read_frame(&mut self, timeout: Duration) -> Result<Frame, LinkError> {
         let since = *self.waits_since.get_or_insert_with(Instant::now);
         let outcome = self.frame(since + timeout, timeout).await;
         self.waits_since = None;
-        Ok(decode(&outcome?)?)
+        outcome
     }
 
-    async fn frame(
-        &mut self,
-        deadline: Instant,
-        timeout: Duration,
-    ) -> Result<Zeroizing<Vec<u8>>, LinkError> {
+    async fn frame(&mut self, deadline: Instant, timeout: Duration) -> Result<Frame, LinkError> {
         loop {
             if let Some(frame) = self.decoder.next()? {
                 return Ok(Zeroizing::new(frame));

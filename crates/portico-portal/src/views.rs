@@ -7,8 +7,8 @@ mod ports;
 
 pub(crate) use hosts::{
     HostSessionView, HostView, JoinTokenRequest, JoinTokenView, LoadHistoryView, MessageRequest,
-    ModeRequest, NewJoinTokenView, OutcomeView, ProbeRequest, ReasonRequest, RestartRequest,
-    WaitingView, placement_rule,
+    ModeRequest, NewJoinTokenView, OutcomeView, ProbeRequest, ReasonRequest, RejectRequest,
+    RestartRequest, SeenRequest, WaitingView, placement_rule,
 };
 pub(crate) use launches::LaunchRecordView;
 pub(crate) use maintenances::{MaintenanceRequest, MaintenanceView};

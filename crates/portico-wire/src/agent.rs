@@ -3,7 +3,9 @@
 //! Read [`ToBroker`] and [`ToAgent`] first, then [`EnrollmentRequest`]. Both run inside mutual TLS
 //! of the built-in certificate authority; enrollment's first request runs inside TLS that is
 //! pinned by the [`JoinToken`]. A message is JSON with its `kind`, in a frame: four bytes of
-//! length, big-endian, then the JSON ([`FrameDecoder`], [`encode`], [`decode`]).
+//! length, big-endian, then the JSON ([`FrameDecoder`], [`encode`], [`decode`]). Over the link the
+//! `kind` stands first in it, and in a report its `number` second, without white space, so that a
+//! broker can refuse a message by its first bytes ([`head`]).
 //!
 //! # How versions get along
 //!
@@ -28,6 +30,7 @@
 mod codec;
 mod enrollment;
 mod framing;
+mod head;
 mod link;
 mod token;
 
@@ -36,6 +39,7 @@ pub use enrollment::{
     CHAIN_LEN_MAX, DER_LEN_MAX, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest,
 };
 pub use framing::{FRAME_LEN_MAX, FrameDecoder, FrameError, LENGTH_LEN};
+pub use head::{Head, ReportError, decode_report, head};
 pub use link::{
     ADDRESS_LEN_MAX, BROKERS_MAX, LINK_VERSION, LONG_TEXT_LEN_MAX, ToAgent, ToBroker, VERSIONS_MAX,
 };

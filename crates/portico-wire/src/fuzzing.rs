@@ -7,8 +7,8 @@
 )]
 
 use crate::agent::{
-    EnrollmentAnswer, EnrollmentRequest, FrameDecoder, JoinToken, Message, ToAgent, ToBroker,
-    decode, encode,
+    EnrollmentAnswer, EnrollmentRequest, FrameDecoder, Head, JoinToken, Message, ReportError,
+    ToAgent, ToBroker, decode, decode_report, encode, head,
 };
 use crate::terminal::{self, EngineFrame, ViewerFrame, framing, header};
 use crate::websocket::{Decoder, Event, FrameHeader, HEADER_LEN_MAX, Role};
@@ -45,8 +45,8 @@ pub fn terminal(bytes: &[u8]) {
 }
 
 /// Frames and messages of the agent link and of enrollment, and join tokens: what frames come out
-/// does not depend on how the bytes are cut, and what is read is written so that it is read the
-/// same.
+/// does not depend on how the bytes are cut, what is read is written so that it is read the same,
+/// and the head of a message says what the whole of it says.
 pub fn agent(bytes: &[u8]) {
     let whole = agent_frames(&[bytes]);
     for cut in [1, bytes.len() / 2, bytes.len().saturating_sub(1)] {
@@ -55,6 +55,7 @@ pub fn agent(bytes: &[u8]) {
     }
     for frame in whole.0.iter().map(Vec::as_slice).chain([bytes]) {
         agent_message::<ToBroker>(frame);
+        agent_head(frame);
         agent_message::<ToAgent>(frame);
         agent_message::<EnrollmentRequest>(frame);
         agent_message::<EnrollmentAnswer>(frame);
@@ -90,6 +91,38 @@ fn agent_message<M: Message>(frame: &[u8]) {
     if let Ok(written) = encode(&message) {
         let json = written.get(crate::agent::LENGTH_LEN..).unwrap();
         assert_eq!(encode(&decode::<M>(json).unwrap()).unwrap(), written);
+    }
+}
+
+fn agent_head(frame: &[u8]) {
+    let (head, whole) = (head(frame), decode::<ToBroker>(frame));
+    match head {
+        Ok(Head::Report { number }) => {
+            // A kind that stands twice is an error of the whole message, and passed over here.
+            let Ok(ToBroker::Report(report)) = whole else {
+                return;
+            };
+            assert!(number.is_none_or(|number| number == report.number));
+            match decode_report(frame) {
+                Ok(same) => assert_eq!(same, report),
+                Err(error) => assert!(matches!(error, ReportError::TooMany(_)), "{error}"),
+            }
+        }
+        Ok(Head::Other) => assert!(!matches!(whole, Ok(ToBroker::Report(_)))),
+        Err(_) => {}
+    }
+    if let Ok(message) = decode::<ToBroker>(frame)
+        && let Ok(written) = encode(&message)
+    {
+        let json = written.get(crate::agent::LENGTH_LEN..).unwrap();
+        let of_own = crate::agent::head(json).unwrap();
+        let wanted = match message {
+            ToBroker::Report(report) => Head::Report {
+                number: Some(report.number),
+            },
+            _ => Head::Other,
+        };
+        assert_eq!(of_own, wanted);
     }
 }
 

@@ -150,6 +150,8 @@ export interface Waiting {
   /** `join`: it wants a certificate for a new key; `identity`: its host shows another identity. */
   kind: string;
   at_ms: number;
+  /** Names what waits; an answer says it, so that nothing else is answered. */
+  fingerprint: string;
   address?: string | null;
   software?: string | null;
   key_sha256?: string | null;

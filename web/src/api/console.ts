@@ -29,9 +29,9 @@ export const consoleApi = {
 
   setMode: (id: string, body: { mode: HostMode | 'estate'; reason?: string; until_restart?: boolean }) =>
     act<void>('POST', host(id, '/mode'), body),
-  approve: (id: string) => act<void>('POST', host(id, '/approve')),
-  reject: (id: string) => act<void>('POST', host(id, '/reject')),
-  trust: (id: string) => act<void>('POST', host(id, '/trust')),
+  approve: (id: string, fingerprint: string) => act<void>('POST', host(id, '/approve'), { fingerprint }),
+  reject: (id: string, fingerprint: string) => act<void>('POST', host(id, '/reject'), { fingerprint }),
+  trust: (id: string, fingerprint: string) => act<void>('POST', host(id, '/trust'), { fingerprint }),
   revoke: (id: string, reason: string) => act<void>('POST', host(id, '/revoke'), { reason }),
   messageHost: (id: string, text: string) => act<OrderOutcome>('POST', host(id, '/message'), { text }),
   restart: (id: string, after_s: number, text: string) =>

@@ -170,7 +170,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Lets the machine that waits be the agent of a host. */
+        /** Lets the machine that waits be the agent of a host, if it is the one that was shown. */
         post: operations["approve"];
         delete?: never;
         options?: never;
@@ -255,7 +255,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Turns the machine that waits away. */
+        /** Turns the machine that waits away; with a fingerprint only the one that was shown. */
         post: operations["reject"];
         delete?: never;
         options?: never;
@@ -323,7 +323,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Accepts the identities that the agent of a host reports now. */
+        /** Accepts the identities that the agent of a host reports, if they are the ones that were shown. */
         post: operations["trust"];
         delete?: never;
         options?: never;
@@ -1507,6 +1507,11 @@ export interface components {
             /** @description The reconnect grant of the launch. */
             grant: string;
         };
+        /** @description Which machine to turn away. */
+        RejectRequest: {
+            /** @description Fingerprint of what was shown; without it whichever machine waits is turned away. */
+            fingerprint?: string | null;
+        };
         /** @description A published resource, for operators. */
         ResourceView: {
             /** @description Entitlements that grant it. */
@@ -1537,6 +1542,14 @@ export interface components {
          * @enum {string}
          */
         RoleView: "user" | "auditor" | "help-desk" | "operator" | "owner";
+        /** @description What an operator was shown, and answers. */
+        SeenRequest: {
+            /**
+             * @description Fingerprint of what was shown, all 64 hexadecimal digits of it. When something else waits
+             *     by now, nothing is done.
+             */
+            fingerprint: string;
+        };
         /** @description What is known of a session. */
         SessionExplanationView: {
             /** @description What happened to it, oldest first. */
@@ -1664,6 +1677,11 @@ export interface components {
              * @description Since when, in milliseconds since 1970.
              */
             at_ms: number;
+            /**
+             * @description Names what waits, in 64 hexadecimal digits; an answer has to say it. For `join` it is the
+             *     SHA-256 of the machine's key, for `identity` one of all identities that are offered.
+             */
+            fingerprint: string;
             /** @description Its host. */
             host: string;
             /** @description SHA-256 of its new key. */
@@ -1980,7 +1998,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SeenRequest"];
+            };
+        };
         responses: {
             204: {
                 headers: {
@@ -1997,6 +2019,14 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2173,7 +2203,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RejectRequest"];
+            };
+        };
         responses: {
             204: {
                 headers: {
@@ -2190,6 +2224,14 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2321,7 +2363,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SeenRequest"];
+            };
+        };
         responses: {
             204: {
                 headers: {
@@ -2338,6 +2384,14 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -61,6 +61,12 @@ export function ofError(error: ApiError): Words {
       };
     case 'not-found':
       return { title: m.error_not_found_title(), why: m.error_not_found_why() };
+    case 'waiting-changed':
+      return {
+        title: m.error_waiting_changed_title(),
+        list: ofChange(error.details),
+        next: m.error_waiting_changed_next(),
+      };
     case 'setup-token-invalid':
       return {
         title: m.error_setup_token_title(),
@@ -314,6 +320,15 @@ function asPercent(perTenThousand: number | undefined): number {
 function asRefusal(details: unknown): Refusal | undefined {
   if (typeof details !== 'object' || details === null || !('refusal' in details)) return undefined;
   return typeof details.refusal === 'string' ? (details as Refusal) : undefined;
+}
+
+/** What was shown, and what waits now. */
+function ofChange(details: unknown): string[] | undefined {
+  if (typeof details !== 'object' || details === null || !('seen' in details && 'waiting' in details)) return undefined;
+  return [
+    m.error_waiting_changed_seen({ fingerprint: String(details.seen) }),
+    m.error_waiting_changed_now({ fingerprint: String(details.waiting) }),
+  ];
 }
 
 function unique(texts: string[]): string[] {

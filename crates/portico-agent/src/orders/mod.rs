@@ -21,18 +21,38 @@ use portico_model::{
 use portico_net::clock::Clock;
 use portico_probe::{NetProber, ProbeTarget, Prober as _};
 use portico_wire::agent::LONG_TEXT_LEN_MAX;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{identities::identities, sampler::Sampler, sessions::SeenSession};
 
 pub use restart::RESTART_AFTER_MAX_S;
 
-/// Orders that are carried out at the same time; more are refused.
+/// Orders that are carried out at the same time, whichever brokers gave them; more are refused.
 pub const ORDERS_MAX: usize = 16;
 /// Messages that are on screens at the same time; more are refused.
 pub const MESSAGES_MAX: usize = 64;
 /// Time for a probe in all. A broker waits 10 s for an outcome.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A place among the [`ORDERS_MAX`]; given back when it is dropped.
+pub struct OrderPlace {
+    host: Host,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl OrderPlace {
+    /// Carries out an order; the outcome fits into a message.
+    pub async fn carry_out(&self, order: Order) -> OrderOutcome {
+        self.host.carry_out(order).await
+    }
+}
+
+/// The outcome of an order that finds no place.
+pub(crate) fn too_many() -> OrderOutcome {
+    OrderOutcome::Failed {
+        detail: format!("the agent carries out {ORDERS_MAX} orders already; try again"),
+    }
+}
 
 /// What orders need of the host.
 #[derive(Clone)]
@@ -46,7 +66,7 @@ pub(crate) struct Parts {
     /// Program and arguments that restart the machine.
     pub(crate) restart_command: Vec<String>,
     pub(crate) restarting: AtomicBool,
-    pub(crate) at_once: Semaphore,
+    pub(crate) at_once: Arc<Semaphore>,
     pub(crate) messages: Arc<Semaphore>,
 }
 
@@ -65,7 +85,7 @@ impl Host {
             rdp_port,
             restart_command,
             restarting: AtomicBool::new(false),
-            at_once: Semaphore::new(ORDERS_MAX),
+            at_once: Arc::new(Semaphore::new(ORDERS_MAX)),
             messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
         }))
     }
@@ -86,13 +106,23 @@ impl Host {
         identities(&self.0.root, self.0.rdp_port).await
     }
 
-    /// Carries out an order; the outcome fits into a message.
-    pub async fn carry_out(&self, order: Order) -> OrderOutcome {
-        let Ok(_permit) = self.0.at_once.try_acquire() else {
-            return OrderOutcome::Failed {
-                detail: format!("the agent carries out {ORDERS_MAX} orders already; try again"),
-            };
-        };
+    /// A place for one more order. It is taken before a task is begun for the order, so that a
+    /// flood of them makes no more tasks than places.
+    ///
+    /// # Errors
+    /// The outcome of an order for which there is no place.
+    pub fn place(&self) -> Result<OrderPlace, OrderOutcome> {
+        let permit = Arc::clone(&self.0.at_once).try_acquire_owned();
+        match permit {
+            Ok(permit) => Ok(OrderPlace {
+                host: self.clone(),
+                _permit: permit,
+            }),
+            Err(_full) => Err(too_many()),
+        }
+    }
+
+    async fn carry_out(&self, order: Order) -> OrderOutcome {
         let outcome = match order {
             Order::LogOff { session } => self.log_off(&session).await,
             Order::Disconnect { session } => self.disconnect(&session).await,

@@ -63,6 +63,10 @@ pub(crate) struct TestBroker {
 pub(crate) struct Rules {
     pub(crate) answers: Vec<Answer>,
     pub(crate) asked: Vec<String>,
+    /// When, for each of them.
+    pub(crate) asked_at: Vec<tokio::time::Instant>,
+    /// Answers that were given and whose connection the agent has closed.
+    pub(crate) answered: usize,
     /// Refuses every hello with this code, and this time to wait.
     pub(crate) refuse: Option<(&'static str, u64)>,
     /// Link addresses that are told.
@@ -96,6 +100,8 @@ impl TestBroker {
         let rules = Arc::new(Mutex::new(Rules {
             answers: Vec::new(),
             asked: Vec::new(),
+            asked_at: Vec::new(),
+            answered: 0,
             refuse: None,
             brokers: vec![link.local_addr().to_string()],
             link: AgentLink::Dial,
@@ -154,6 +160,11 @@ impl TestBroker {
             .unwrap()
     }
 
+    /// A link that an agent has opened by now, if there is one.
+    pub(crate) fn link_by_now(&mut self) -> Option<Link> {
+        self.links.try_recv().ok()
+    }
+
     /// Opens a link to an agent that listens.
     pub(crate) async fn dial(&self, address: SocketAddr) -> Link {
         let ca = self.ca.certificate();
@@ -179,6 +190,18 @@ impl TestBroker {
         let peer = PeerMachine::of(tls.get_ref().1).unwrap().unwrap();
         talk(tls, peer, &self.rules).await.unwrap()
     }
+}
+
+/// Time passes for everybody at once, and whoever waited for it has turns to do something.
+///
+/// What has to come is waited for by the caller; the turns are for what must not come.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    for _ in 0..5_000 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
 }
 
 impl Link {
@@ -260,6 +283,7 @@ async fn serve_enrollment(
             let mut rules = rules.lock().unwrap();
             let key = portico_net::tls::csr_key_sha256(&csr).unwrap();
             rules.asked.push(format!("{kind} {}", &key[..8]));
+            rules.asked_at.push(tokio::time::Instant::now());
             let answer = if rules.answers.is_empty() {
                 Answer::Issue {
                     life_ms: 86_400_000,
@@ -291,6 +315,9 @@ async fn serve_enrollment(
         };
         writer.write(&answer, TIMEOUT).await.unwrap();
         writer.close(TIMEOUT).await;
+        // Nothing more comes; how it ends does not matter.
+        let _end = reader.read::<EnrollmentRequest>(TIMEOUT).await;
+        rules.lock().unwrap().answered += 1;
     }
 }
 

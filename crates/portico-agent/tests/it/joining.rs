@@ -4,11 +4,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use portico_agent::{
     agent::Agent,
-    enrollment::{EnrollError, join},
+    enrollment::{EnrollError, RENEW_PAUSE, join, renewed},
     load::LoadOf,
     orders::Host,
     sampler::Sampler,
@@ -25,7 +26,7 @@ use portico_net::{
 };
 use portico_wire::agent::{JoinToken, ToAgent, ToBroker};
 
-use crate::broker::{Answer, SOON, TestBroker};
+use crate::broker::{Answer, SOON, TestBroker, pass};
 
 const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -140,10 +141,7 @@ async fn the_secret_is_told_to_no_other_authority() {
     let mut token = broker.token("sh1", LOCAL);
     token.ca_sha256[0] ^= 1;
     // It goes on asking, in case another broker comes up at the address.
-    let asking = tokio::time::timeout(
-        std::time::Duration::from_secs(2),
-        join_with(folder.path(), &token),
-    );
+    let asking = tokio::time::timeout(Duration::from_secs(2), join_with(folder.path(), &token));
     assert!(asking.await.is_err());
     broker.rule(|rules| assert!(rules.asked.is_empty()));
 }
@@ -231,7 +229,7 @@ async fn a_revoked_agent_is_not_heard_of_for_minutes_and_a_refused_one_waits() {
     broker.next_link().await;
     broker.rule(|rules| rules.refuse = Some(("revoked", 0)));
     broker.next_link().await;
-    let again = tokio::time::timeout(std::time::Duration::from_secs(12), broker.next_link());
+    let again = tokio::time::timeout(Duration::from_secs(12), broker.next_link());
     assert!(again.await.is_err());
 }
 
@@ -268,6 +266,79 @@ async fn a_certificate_is_renewed_at_half_of_its_life_and_the_link_goes_on() {
         assert!(rules.asked[1].starts_with("renew"), "{:?}", rules.asked);
         assert_eq!(rules.asked.len(), 2, "{:?}", rules.asked);
     });
+}
+
+/// Time is set by hand once nothing is on its way, so that no limit of a connection is reached.
+#[tokio::test]
+async fn an_agent_that_renews_too_soon_keeps_its_certificate_and_asks_again_later() {
+    let broker = TestBroker::start(LOCAL).await;
+    broker.rule(|rules| {
+        rules.answers = vec![
+            // Past its half already.
+            Answer::Issue { life_ms: 1_000_000 },
+            Answer::Refuse("too-soon"),
+            Answer::Refuse("too-soon"),
+            Answer::Issue { life_ms: 1_000_000 },
+        ]
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let joined = join_with(folder.path(), &broker.token("sh1", LOCAL))
+        .await
+        .unwrap();
+    let before = joined.identity.about().serial_hex.clone();
+    let state = StateFolder::open(folder.path()).unwrap();
+    let renewing = tokio::spawn(async move { renewed(&state, &joined, &clock()).await });
+    let kept = StateFolder::open(folder.path()).unwrap();
+    for refused in [2, 3] {
+        let answered = || broker.rules.lock().unwrap().answered;
+        while answered() < refused {
+            tokio::task::yield_now().await;
+        }
+        let serial = kept
+            .joined()
+            .unwrap()
+            .unwrap()
+            .identity
+            .about()
+            .serial_hex
+            .clone();
+        assert_eq!(serial, before);
+        pass(RENEW_PAUSE - Duration::from_secs(1)).await;
+        assert_eq!(answered(), refused, "it was told that it is too soon");
+        pass(RENEW_PAUSE / 2 + Duration::from_secs(1)).await;
+    }
+    let next = tokio::time::timeout(SOON, renewing).await.unwrap().unwrap();
+    assert_ne!(next.identity.about().serial_hex, before);
+    broker.rule(|rules| {
+        let waits = rules.asked_at.windows(2).map(|two| two[1] - two[0]);
+        let waits: Vec<Duration> = waits.skip(1).collect();
+        assert_eq!(waits.len(), 2);
+        assert!(waits.iter().all(|wait| *wait >= RENEW_PAUSE), "{waits:?}");
+    });
+}
+
+#[tokio::test]
+async fn an_agent_whose_identities_change_too_often_comes_again_when_it_was_told_to() {
+    const TOLD: Duration = Duration::from_secs(50);
+    let mut broker = TestBroker::start(LOCAL).await;
+    let folder = tempfile::tempdir().unwrap();
+    let joined = join_with(folder.path(), &broker.token("sh1", LOCAL))
+        .await
+        .unwrap();
+    let told_ms = u64::try_from(TOLD.as_millis()).unwrap();
+    broker.rule(|rules| rules.refuse = Some(("identities-too-often", told_ms)));
+    let shutdown = start(folder.path(), joined, None);
+    let mut refused = broker.next_link().await;
+    while refused.message().await.is_some() {}
+    broker.rule(|rules| rules.refuse = None);
+    pass(TOLD - Duration::from_secs(1)).await;
+    assert!(broker.link_by_now().is_none(), "it was told to wait");
+    pass(TOLD / 2 + Duration::from_secs(1)).await;
+    let mut link = broker.next_link().await;
+    // What it shows was not lost by the refusal: it is told again.
+    assert_eq!(link.hello.identities, refused.hello.identities);
+    link.report(|_| true).await;
+    shutdown.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,12 +1,15 @@
 //! What an operator decides about agents: who may be one, and by what their hosts are known.
 
-use std::net::IpAddr;
-
 use portico_brokering::{Action, authorize};
-use portico_model::{HostId, Timestamp, estate::Pin, people::Principal};
+use portico_model::{HostId, estate::Pin, people::Principal};
 use portico_store::StoreError;
 
-use super::{HostActError, noted::Doer, records::Act};
+use super::{
+    HostActError,
+    noted::Doer,
+    records::Act,
+    waiting::{AgentWaiting, Fingerprint},
+};
 use crate::{
     audit::Note,
     broker::{Broker, Inner},
@@ -15,38 +18,6 @@ use crate::{
 /// Longest reason, in bytes.
 pub(super) const REASON_LEN_MAX: usize = 256;
 
-/// Something about an agent that waits for an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentWaiting {
-    /// The host.
-    pub host: HostId,
-    /// Since when.
-    pub at: Timestamp,
-    /// What waits.
-    pub what: WaitingFor,
-}
-
-/// What waits for an operator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WaitingFor {
-    /// A machine wants to be the host's agent in the place of the one that joined before.
-    Join {
-        /// Where it is.
-        address: Option<IpAddr>,
-        /// Name and version of its program; empty when it did not say.
-        software: String,
-        /// SHA-256 of its key, in lower-case hexadecimal.
-        key_sha256: String,
-    },
-    /// The agent tells of other identities than the accepted ones.
-    Identity {
-        /// What it tells.
-        offered: Vec<Pin>,
-        /// What is accepted.
-        accepted: Vec<Pin>,
-    },
-}
-
 impl Broker {
     /// What waits for an operator, by host.
     pub async fn agents_waiting(&self) -> Result<Vec<AgentWaiting>, StoreError> {
@@ -54,43 +25,24 @@ impl Broker {
         let now = self.0.clock.now();
         let mut all = Vec::new();
         for (host, record) in self.0.agents.records.all() {
-            let Ok(host) = HostId::new(&host) else {
-                continue;
-            };
-            if let Some(waiting) = record.waiting(now).filter(|w| w.approved.is_none()) {
-                all.push(AgentWaiting {
-                    host: host.clone(),
-                    at: waiting.at,
-                    what: WaitingFor::Join {
-                        address: waiting.address,
-                        software: waiting.software.clone(),
-                        key_sha256: waiting.key_sha256.clone(),
-                    },
-                });
-            }
-            if let Some(offered) = &record.offered {
-                all.push(AgentWaiting {
-                    host,
-                    at: offered.at,
-                    what: WaitingFor::Identity {
-                        offered: offered.pins.clone(),
-                        accepted: record.accepted.clone(),
-                    },
-                });
+            if let Ok(host) = HostId::new(&host) {
+                all.extend(record.waits(&host, now));
             }
         }
         Ok(all)
     }
 
-    /// Lets the machine that waits be the agent of `host`. It gets its certificate when it asks
-    /// again; the one that was the agent loses its right then.
+    /// Lets the machine that waits be the agent of `host`, if it is the one with the key `seen`.
+    /// It gets its certificate when it asks again; the one that was the agent loses its right
+    /// then.
     pub async fn approve_agent(
         &self,
         actor: &Principal,
         host: &HostId,
+        seen: &Fingerprint,
     ) -> Result<(), HostActError> {
         let key_sha256 = self
-            .decide(actor, host, |record, act| {
+            .decide(actor, host, Some(seen), |record, act| {
                 let waiting = record.waiting.as_mut()?;
                 let key_sha256 = waiting.key_sha256.clone();
                 waiting.approved.get_or_insert(act);
@@ -103,10 +55,16 @@ impl Broker {
         Ok(())
     }
 
-    /// Sends the machine that waits away.
-    pub async fn reject_agent(&self, actor: &Principal, host: &HostId) -> Result<(), HostActError> {
+    /// Sends the machine that waits away; with `seen` only the one with that key. Without it
+    /// whichever waits: nobody gets a right by that, and it may come again with another token.
+    pub async fn reject_agent(
+        &self,
+        actor: &Principal,
+        host: &HostId,
+        seen: Option<&Fingerprint>,
+    ) -> Result<(), HostActError> {
         let key_sha256 = self
-            .decide(actor, host, |record, _| {
+            .decide(actor, host, seen, |record, _| {
                 record.waiting.take().map(|waiting| waiting.key_sha256)
             })
             .await?;
@@ -152,20 +110,29 @@ impl Broker {
         Ok(())
     }
 
-    /// Accepts the identities that the agent of `host` tells of, in the place of those before.
-    pub async fn trust_host(&self, actor: &Principal, host: &HostId) -> Result<(), HostActError> {
+    /// Accepts the identities that the agent of `host` tells of, in the place of those before, if
+    /// they are the ones that were `seen`.
+    pub async fn trust_host(
+        &self,
+        actor: &Principal,
+        host: &HostId,
+        seen: &Fingerprint,
+    ) -> Result<(), HostActError> {
         authorize(actor, Action::OperateHosts)?;
         let outcome = self.0.change_agent(host, |record| {
             let offered = record.offered.take();
             let offered =
                 offered.ok_or_else(|| HostActError::NothingWaits { host: host.clone() })?;
+            still(host, seen, Fingerprint::of_identities(&offered))?;
             let before = std::mem::replace(&mut record.accepted, offered.pins.clone());
             Ok((before, offered.pins))
         });
         let (before, after) = outcome.await?;
         self.0
             .note(Note {
-                detail: serde_json::json!({ "before": before, "after": after }),
+                detail: serde_json::json!({
+                    "before": before, "after": after, "fingerprint": seen.as_str(),
+                }),
                 ..Note::by(actor, "host.trust", host.as_str())
             })
             .await;
@@ -176,14 +143,16 @@ impl Broker {
         &self,
         actor: &Principal,
         host: &HostId,
+        seen: Option<&Fingerprint>,
         decide: impl Fn(&mut super::AgentRecord, Act) -> Option<String>,
     ) -> Result<String, HostActError> {
         authorize(actor, Action::OperateHosts)?;
         let act = self.0.act(actor, "");
         let outcome = self.0.change_agent(host, |record| {
             let nothing = || HostActError::NothingWaits { host: host.clone() };
-            if record.waiting(act.at).is_none() {
-                return Err(nothing());
+            let waiting = record.waiting(act.at).ok_or_else(nothing)?;
+            if let Some(seen) = seen {
+                still(host, seen, Fingerprint::of_machine(waiting))?;
             }
             decide(record, act.clone()).ok_or_else(nothing)
         });
@@ -242,6 +211,18 @@ impl Inner {
         })
         .await;
     }
+}
+
+/// Whether what was seen is what waits.
+fn still(host: &HostId, seen: &Fingerprint, waiting: Fingerprint) -> Result<(), HostActError> {
+    if *seen == waiting {
+        return Ok(());
+    }
+    Err(HostActError::AnotherWaits {
+        host: host.clone(),
+        seen: seen.clone(),
+        waiting,
+    })
 }
 
 pub(super) fn at_most(field: &'static str, value: usize, max: usize) -> Result<(), HostActError> {

@@ -9,7 +9,7 @@ use portico_model::{
     seen::{AgentHello, HostReport, REPORT_EVERY_MS},
 };
 use portico_store::{Compare, Op, StoreError, Txn};
-use portico_wire::agent::BROKERS_MAX;
+use portico_wire::agent::{BROKERS_MAX, DecodeError, ReportError};
 use tokio::time::Instant;
 
 use super::{
@@ -83,21 +83,57 @@ impl Broker {
         link: LinkId,
         report: HostReport,
     ) -> Result<(), ReportRefused> {
+        let number = Some(report.number);
+        let taken = self.read_report(host, link, number, || Ok::<_, ReportError>(report));
+        match taken.await {
+            Ok(taken) => taken,
+            // It was read before.
+            Err(_decode) => Ok(()),
+        }
+    }
+
+    /// A report came over a link, and nobody has read it yet. `read` does, when it may come now:
+    /// one that comes too often must not cost the time to read it. `number` is what its head says.
+    ///
+    /// # Errors
+    /// [`DecodeError`] of `read`: the link ends. A report that is refused is counted, and the link
+    /// goes on.
+    pub(super) async fn read_report(
+        &self,
+        host: &HostId,
+        link: LinkId,
+        number: Option<u64>,
+        read: impl FnOnce() -> Result<HostReport, ReportError>,
+    ) -> Result<Result<(), ReportRefused>, DecodeError> {
+        let refused = |error: &ReportRefused| {
+            tracing::debug!(host_id = %host, %error, "Report is refused");
+        };
         let inner = &self.0;
-        let boot = inner
-            .hosts
-            .take_report(host, link, &report, inner.clock.now())
-            .inspect_err(|error| {
-                tracing::debug!(host_id = %host, %error, "Report is refused");
-            })?;
-        match inner.witness(host, &boot, &report.sessions).await {
+        let admitted = inner.hosts.admit_report(host, link, number);
+        if let Err(error) = admitted.inspect_err(refused) {
+            return Ok(Err(error));
+        }
+        let report = match read() {
+            Ok(report) => report.check().map(|()| report),
+            Err(ReportError::TooMany(wrong)) => Err(wrong),
+            Err(ReportError::Decode(error)) => return Err(error),
+        };
+        let checked = report.as_ref().map_err(Clone::clone);
+        let now = inner.clock.now();
+        let taken = inner.hosts.take_report(host, link, checked, now);
+        let boot = match taken.inspect_err(refused) {
+            Ok(boot) => boot,
+            Err(error) => return Ok(Err(error)),
+        };
+        let sessions = report.map(|report| report.sessions).unwrap_or_default();
+        match inner.witness(host, &boot, &sessions).await {
             Ok(unmanaged) => inner.hosts.set_unmanaged(host, unmanaged),
             // The next report brings it again.
             Err(error) => {
                 tracing::warn!(host_id = %host, %error, "Sessions of a report were not taken");
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// A link ended.
@@ -220,7 +256,7 @@ impl Inner {
                 retry_after_ms: wait_ms.saturating_add(lot.checked_rem(AWAY_RETRY_MS).unwrap_or(0)),
                 ..refuse(
                     "identities-too-often",
-                    "the host shows other identities for the second time in a minute".into(),
+                    "the host shows other identities for the second time in a short time".into(),
                     "nothing: the agent comes again by itself",
                 )
             });

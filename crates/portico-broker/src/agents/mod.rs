@@ -18,6 +18,7 @@ mod noted;
 mod records;
 mod serve;
 mod tokens;
+mod waiting;
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -36,7 +37,6 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use acts::{MESSAGE_LEN_MAX, RESTART_AFTER_MAX_S};
-pub use approvals::{AgentWaiting, WaitingFor};
 pub use connect::{AgentRefused, AgentWelcome};
 pub use enrollment::EnrollingPeer;
 use gate::Gate;
@@ -55,6 +55,7 @@ pub use tokens::{
     JOIN_TOKEN_LIFE_MAX_S, JOIN_TOKEN_LIFE_MIN_S, JOIN_TOKENS_MAX, JoinTokenView, NewJoinToken,
     TokenError, TokenState,
 };
+pub use waiting::{AgentWaiting, FINGERPRINT_DIGITS, Fingerprint, NoFingerprint, WaitingFor};
 
 use crate::{
     broker::{Broker, Inner},
@@ -106,6 +107,16 @@ pub enum HostActError {
     NothingWaits {
         /// The host.
         host: HostId,
+    },
+    /// Something else waits than what the operator was shown.
+    #[error("at host {host} now waits {waiting}, and not {seen}, which the answer is about")]
+    AnotherWaits {
+        /// The host.
+        host: HostId,
+        /// What was shown.
+        seen: Fingerprint,
+        /// What waits now.
+        waiting: Fingerprint,
     },
     /// No machine has joined as this host.
     #[error("no agent has joined for host {host}")]

@@ -13,8 +13,10 @@ use crate::{documents::ROOT, hosts::PeerIdentity};
 /// A re-join that nobody decided on is forgotten after this time.
 pub(crate) const WAITING_LIFE_MS: u64 = 24 * 3_600_000;
 
-/// The identities that an agent offers are changed once in this time.
-const OFFER_GAP_MS: u64 = 60_000;
+/// The identities that an agent offers are changed once in this time. An agent looks at its host's
+/// servers once a minute and tells what is new within some seconds: one that sees something new at
+/// each look must not be refused for it, because it has no link while it waits.
+const OFFER_GAP_MS: u64 = 50_000;
 
 pub(crate) fn agents_prefix() -> String {
     format!("{ROOT}/agent/")

@@ -149,6 +149,13 @@ pub struct RefusedReports {
     pub last: Option<ReportRefused>,
 }
 
+impl RefusedReports {
+    fn add(&mut self, refused: &ReportRefused) {
+        self.count = self.count.saturating_add(1);
+        self.last = Some(refused.clone());
+    }
+}
+
 impl Link {
     pub(super) fn new(id: LinkId, seam: Arc<dyn AgentSeam>, peer: PeerIdentity) -> Self {
         Self {
@@ -187,21 +194,29 @@ impl Allowance {
 }
 
 impl Agent {
-    /// Takes a report of link `id`; gives the boot that it belongs to.
+    /// Whether a report of link `id` may come now: what can be said before it is read. `number` is
+    /// the one it says to have, if that is known yet.
+    pub(super) fn admit(
+        &mut self,
+        host: &HostId,
+        id: LinkId,
+        number: Option<u64>,
+    ) -> Result<(), ReportRefused> {
+        let outcome = self.may_come(host, id, number);
+        outcome.inspect_err(|refused| self.refused.add(refused))
+    }
+
+    /// Takes a report of link `id` that was admitted, and `checked`; gives the boot that it belongs
+    /// to.
     pub(super) fn take(
         &mut self,
         host: &HostId,
         id: LinkId,
-        report: &HostReport,
+        checked: Result<&HostReport, SeenError>,
         at: Timestamp,
     ) -> Result<String, ReportRefused> {
-        let now = Instant::now();
-        let outcome = self.check(host, id, report, now);
-        if let Err(refused) = &outcome {
-            self.refused.count = self.refused.count.saturating_add(1);
-            self.refused.last = Some(refused.clone());
-            return outcome;
-        }
+        let outcome = self.is_good(host, id, checked);
+        let (report, boot) = outcome.inspect_err(|refused| self.refused.add(refused))?;
         if let Some(link) = &mut self.link {
             link.last_number = report.number;
         }
@@ -212,28 +227,46 @@ impl Agent {
         };
         self.reported = Some(Reported {
             at,
-            seen: now,
+            seen: Instant::now(),
             load: report.load,
             sessions,
         });
-        outcome
+        Ok(boot)
     }
 
-    fn check(
+    fn may_come(
         &mut self,
         host: &HostId,
         id: LinkId,
-        report: &HostReport,
-        now: Instant,
-    ) -> Result<String, ReportRefused> {
-        let not_the_link = || ReportRefused::NotTheLink { host: host.clone() };
-        let link = self.link.as_ref().filter(|link| link.id == id);
-        let link = link.ok_or_else(not_the_link)?;
-        self.allowance.spend(now)?;
+        number: Option<u64>,
+    ) -> Result<(), ReportRefused> {
+        // Before the allowance: what comes over a link that does not count takes none of it.
+        self.the_link(host, id)?;
+        self.allowance.spend(Instant::now())?;
+        match number {
+            Some(number) => self.the_link(host, id)?.admit(number),
+            None => Ok(()),
+        }
+    }
+
+    fn is_good<'a>(
+        &self,
+        host: &HostId,
+        id: LinkId,
+        checked: Result<&'a HostReport, SeenError>,
+    ) -> Result<(&'a HostReport, String), ReportRefused> {
+        // It may have been replaced while the report was read.
+        let link = self.the_link(host, id)?;
+        let report = checked?;
         link.admit(report.number)?;
-        report.check()?;
-        let hello = self.hello.as_ref().ok_or_else(not_the_link)?;
-        Ok(hello.boot.clone())
+        let hello = self.hello.as_ref();
+        let hello = hello.ok_or_else(|| ReportRefused::NotTheLink { host: host.clone() })?;
+        Ok((report, hello.boot.clone()))
+    }
+
+    fn the_link(&self, host: &HostId, id: LinkId) -> Result<&Link, ReportRefused> {
+        let link = self.link.as_ref().filter(|link| link.id == id);
+        link.ok_or_else(|| ReportRefused::NotTheLink { host: host.clone() })
     }
 
     /// The last report, while it is fresh.

@@ -20,7 +20,7 @@ use std::{
 
 use portico_model::{
     HostId, Timestamp,
-    seen::{AgentHello, HostReport, HostSession},
+    seen::{AgentHello, HostReport, HostSession, SeenError},
 };
 
 use agent::{Agent, Link};
@@ -102,15 +102,27 @@ impl Hosts {
         link.map(Closing)
     }
 
-    /// Takes a report of link `id`; gives the boot that it belongs to.
+    /// Whether a report of link `id` may come now; see [`Agent::admit`].
+    pub(crate) fn admit_report(
+        &self,
+        host: &HostId,
+        id: LinkId,
+        number: Option<u64>,
+    ) -> Result<(), ReportRefused> {
+        self.with(host, |agent| agent.admit(host, id, number))
+            .unwrap_or_else(|| Err(ReportRefused::NotTheLink { host: host.clone() }))
+    }
+
+    /// Takes a report of link `id` that was admitted; gives the boot that it belongs to. `checked`
+    /// is it, or what is wrong with it: it is checked outside of the lock.
     pub(crate) fn take_report(
         &self,
         host: &HostId,
         id: LinkId,
-        report: &HostReport,
+        checked: Result<&HostReport, SeenError>,
         now: Timestamp,
     ) -> Result<String, ReportRefused> {
-        self.with(host, |agent| agent.take(host, id, report, now))
+        self.with(host, |agent| agent.take(host, id, checked, now))
             .unwrap_or_else(|| Err(ReportRefused::NotTheLink { host: host.clone() }))
     }
 

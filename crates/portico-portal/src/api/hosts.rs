@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use portico_broker::{HostActError, OrderError};
+use portico_broker::{Fingerprint, HostActError, OrderError};
 use portico_brokering::Action;
 use portico_model::HostId;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::{
     signed_in::{Changing, SignedIn, forbidden, require},
     views::{
         HostSessionView, HostView, LoadHistoryView, MessageRequest, ModeRequest, OutcomeView,
-        ProbeRequest, ReasonRequest, RestartRequest,
+        ProbeRequest, ReasonRequest, RejectRequest, RestartRequest, SeenRequest,
     },
 };
 
@@ -114,58 +114,62 @@ pub(super) async fn set_mode(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Lets the machine that waits be the agent of a host.
-#[utoipa::path(post, path = "/hosts/{id}/approve", tag = "console",
+/// Lets the machine that waits be the agent of a host, if it is the one that was shown.
+#[utoipa::path(post, path = "/hosts/{id}/approve", tag = "console", request_body = SeenRequest,
     params(("id" = String, Path, description = "Id of the host")),
     responses((status = NO_CONTENT), (status = NOT_FOUND, body = ErrorBody),
-        (status = CONFLICT, body = ErrorBody)))]
+        (status = CONFLICT, body = ErrorBody), (status = UNPROCESSABLE_ENTITY, body = ErrorBody)))]
 pub(super) async fn approve(
     State(portal): State<Portal>,
     Changing(principal): Changing,
     Path(id): Path<String>,
+    Json(request): Json<SeenRequest>,
 ) -> ApiResult<StatusCode> {
     require(&principal, Action::OperateHosts)?;
     portal
         .broker
-        .approve_agent(&principal, &host_id(&id)?)
+        .approve_agent(&principal, &host_id(&id)?, &seen(&request.fingerprint)?)
         .await
         .map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Turns the machine that waits away.
-#[utoipa::path(post, path = "/hosts/{id}/reject", tag = "console",
+/// Turns the machine that waits away; with a fingerprint only the one that was shown.
+#[utoipa::path(post, path = "/hosts/{id}/reject", tag = "console", request_body = RejectRequest,
     params(("id" = String, Path, description = "Id of the host")),
     responses((status = NO_CONTENT), (status = NOT_FOUND, body = ErrorBody),
-        (status = CONFLICT, body = ErrorBody)))]
+        (status = CONFLICT, body = ErrorBody), (status = UNPROCESSABLE_ENTITY, body = ErrorBody)))]
 pub(super) async fn reject(
     State(portal): State<Portal>,
     Changing(principal): Changing,
     Path(id): Path<String>,
+    Json(request): Json<RejectRequest>,
 ) -> ApiResult<StatusCode> {
     require(&principal, Action::OperateHosts)?;
+    let seen = request.fingerprint.as_deref().map(seen).transpose()?;
     portal
         .broker
-        .reject_agent(&principal, &host_id(&id)?)
+        .reject_agent(&principal, &host_id(&id)?, seen.as_ref())
         .await
         .map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Accepts the identities that the agent of a host reports now.
-#[utoipa::path(post, path = "/hosts/{id}/trust", tag = "console",
+/// Accepts the identities that the agent of a host reports, if they are the ones that were shown.
+#[utoipa::path(post, path = "/hosts/{id}/trust", tag = "console", request_body = SeenRequest,
     params(("id" = String, Path, description = "Id of the host")),
     responses((status = NO_CONTENT), (status = NOT_FOUND, body = ErrorBody),
-        (status = CONFLICT, body = ErrorBody)))]
+        (status = CONFLICT, body = ErrorBody), (status = UNPROCESSABLE_ENTITY, body = ErrorBody)))]
 pub(super) async fn trust(
     State(portal): State<Portal>,
     Changing(principal): Changing,
     Path(id): Path<String>,
+    Json(request): Json<SeenRequest>,
 ) -> ApiResult<StatusCode> {
     require(&principal, Action::OperateHosts)?;
     portal
         .broker
-        .trust_host(&principal, &host_id(&id)?)
+        .trust_host(&principal, &host_id(&id)?, &seen(&request.fingerprint)?)
         .await
         .map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -255,6 +259,18 @@ pub(super) fn host_id(text: &str) -> ApiResult<HostId> {
     HostId::new(text).map_err(|_| no_such_host())
 }
 
+/// What an operator says to have seen.
+fn seen(text: &str) -> ApiResult<Fingerprint> {
+    Fingerprint::new(text).map_err(|error| {
+        ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong-fingerprint",
+            capital(&error.to_string()),
+        )
+        .next_step("Give the one that is shown: portico hosts waiting")
+    })
+}
+
 async fn known_host(portal: &Portal, text: &str) -> ApiResult<HostId> {
     let host = host_id(text)?;
     let estate = portal
@@ -286,8 +302,14 @@ pub(super) fn refused(error: HostActError) -> ApiError {
             "Set agent = \"required\" for the host in the estate, apply it, and let its agent join",
         ),
         HostActError::NothingWaits { .. } => {
-            conflict("nothing-waits", "See what waits: portico hosts list")
+            conflict("nothing-waits", "See what waits: portico hosts waiting")
         }
+        HostActError::AnotherWaits { seen, waiting, .. } => conflict(
+            "waiting-changed",
+            "Look at what waits now, compare it with the host itself, and decide about that: \
+             portico hosts waiting",
+        )
+        .details(serde_json::json!({ "seen": seen.as_str(), "waiting": waiting.as_str() })),
         HostActError::NeverJoined { .. } => conflict(
             "never-joined",
             "Make a join token and run the agent on the host: portico tokens create --host NAME",

@@ -493,6 +493,22 @@ pub(crate) struct ProbeRequest {
     pub(crate) host: String,
 }
 
+/// What an operator was shown, and answers.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct SeenRequest {
+    /// Fingerprint of what was shown, all 64 hexadecimal digits of it. When something else waits
+    /// by now, nothing is done.
+    pub(crate) fingerprint: String,
+}
+
+/// Which machine to turn away.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct RejectRequest {
+    /// Fingerprint of what was shown; without it whichever machine waits is turned away.
+    #[serde(default)]
+    pub(crate) fingerprint: Option<String>,
+}
+
 /// Something about an agent that an operator must decide.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WaitingView {
@@ -502,6 +518,9 @@ pub(crate) struct WaitingView {
     pub(crate) kind: String,
     /// Since when, in milliseconds since 1970.
     pub(crate) at_ms: i64,
+    /// Names what waits, in 64 hexadecimal digits; an answer has to say it. For `join` it is the
+    /// SHA-256 of the machine's key, for `identity` one of all identities that are offered.
+    pub(crate) fingerprint: String,
     /// Where it came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
@@ -723,6 +742,7 @@ impl From<&AgentWaiting> for WaitingView {
             host: waiting.host.to_string(),
             kind: String::new(),
             at_ms: waiting.at.unix_ms(),
+            fingerprint: waiting.fingerprint.to_string(),
             address: None,
             software: None,
             key_sha256: None,

@@ -49,6 +49,9 @@ fn body(path: &str) -> Value {
         path if path.ends_with("/message") => json!({"text": "x"}),
         path if path.ends_with("/mode") => json!({"mode": "drain"}),
         path if path.ends_with("/revoke") => json!({"reason": "x"}),
+        path if path.ends_with("/approve") || path.ends_with("/trust") => {
+            json!({"fingerprint": "0".repeat(64)})
+        }
         path if path.ends_with("/restart") => json!({"after_s": 1}),
         path if path.ends_with("/probe") => json!({"host": "sh1"}),
         "/api/v1/join-tokens" => json!({"host": "sh1"}),

@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod agents;
 mod authorization;
 mod estate;
 mod hostile;

@@ -88,6 +88,7 @@ pub(crate) const ROLES: [(&str, &str); 5] = [
 
 pub(crate) struct TestPortal {
     pub(crate) portal: Portal,
+    pub(crate) broker: Broker,
     pub(crate) router: Router,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: ManualClock,
@@ -161,7 +162,7 @@ impl TestPortal {
             Arc::new(NoConnections),
         );
         let portal = Portal::new(PortalParts {
-            broker,
+            broker: broker.clone(),
             store: Arc::clone(&store),
             journal,
             clock: shared,
@@ -170,6 +171,7 @@ impl TestPortal {
         Self {
             router: portal.router(),
             portal,
+            broker,
             store,
             clock,
         }

@@ -56,6 +56,9 @@ pub enum DecodeError {
         /// It, at most [`KIND_LEN_MAX`] bytes of it.
         kind: String,
     },
+    /// It does not begin with its kind, as every message does.
+    #[error("the message does not begin with its kind")]
+    NoKind,
     /// Not the JSON it should be.
     #[error("the message is not the expected JSON (line {line}, column {column})")]
     Json {

@@ -1,5 +1,6 @@
 //! `portico hosts`: what is seen of session hosts, and acts of operators on them.
 
+mod decide;
 mod maintain;
 mod show;
 #[cfg(test)]
@@ -15,8 +16,11 @@ use super::{
     client::ApiClient,
     failure::Failure,
     get::{GetKind, find},
-    humane, listed, output, teach,
+    humane, listed, output,
+    sign_in::Console,
+    teach,
 };
+use decide::{DecideArgs, Decision};
 pub(crate) use maintain::MaintainCommand;
 
 /// Seconds to a restart unless told.
@@ -40,15 +44,20 @@ const DISABLE_HELP: &str = teach!["portico hosts disable sh1 --reason 'fan is br
 const ENABLE_HELP: &str =
     teach!["portico hosts enable sh1                      # new hosts start in drain",];
 const TRUST_HELP: &str = teach![
-    "portico hosts show sh1                        # compare the identities with the host itself first",
-    "portico hosts trust sh1",
+    "portico hosts waiting                         # compare the identities with the host itself first",
+    "portico hosts trust sh1                       # shows them again, and asks",
+    "portico hosts trust sh1 --fingerprint 5f0c2a9be1d47738",
 ];
 const WAITING_HELP: &str = teach!["portico hosts waiting",];
 const APPROVE_HELP: &str = teach![
     "portico hosts waiting                         # shows the key; `portico agent` shows it on the host",
-    "portico hosts approve sh1",
+    "portico hosts approve sh1                     # shows it again, and asks",
+    "portico hosts approve sh1 --fingerprint 5f0c2a9be1d47738",
 ];
-const REJECT_HELP: &str = teach!["portico hosts reject sh1",];
+const REJECT_HELP: &str = teach![
+    "portico hosts reject sh1                      # whichever machine waits",
+    "portico hosts reject sh1 --fingerprint 5f0c2a9be1d47738",
+];
 const REVOKE_HELP: &str = teach![
     "portico hosts revoke sh1 --reason 'machine was stolen'",
     "portico tokens create --host sh1 --rejoin     # how it may come back",
@@ -91,18 +100,18 @@ pub(crate) enum HostsCommand {
     /// Let hosts take new sessions, unless the estate is stricter.
     #[command(after_help = ENABLE_HELP)]
     Enable(Names),
-    /// Accept the identities that the agents of hosts report.
+    /// Accept the identities that the agents of hosts report, when they are the ones you saw.
     #[command(after_help = TRUST_HELP)]
-    Trust(Names),
+    Trust(DecideArgs),
     /// List what about agents waits for an operator.
     #[command(after_help = WAITING_HELP)]
     Waiting,
-    /// Let the machines that wait be the agents of hosts.
+    /// Let the machines that wait be the agents of hosts, when they are the ones you saw.
     #[command(after_help = APPROVE_HELP)]
-    Approve(Names),
+    Approve(DecideArgs),
     /// Turn the machines that wait away.
     #[command(after_help = REJECT_HELP)]
-    Reject(Names),
+    Reject(DecideArgs),
     /// Shut the agents of hosts out: their certificates count no more.
     #[command(after_help = REVOKE_HELP)]
     Revoke {
@@ -219,16 +228,14 @@ pub(crate) async fn hosts(globals: &Globals, what: &HostsCommand) -> Result<Stri
 
 async fn order(client: &ApiClient, what: &HostsCommand) -> Result<Vec<Value>, Failure> {
     match what {
-        HostsCommand::Trust(Names { names }) => {
-            let done = "its identities are accepted";
-            each(client, names, "trust", &json!({}), done).await
+        HostsCommand::Trust(args) => {
+            decide::decide(client, Decision::Trust, args, &mut Console).await
         }
-        HostsCommand::Approve(Names { names }) => {
-            let done = "approved; its agent comes within seconds";
-            each(client, names, "approve", &json!({}), done).await
+        HostsCommand::Approve(args) => {
+            decide::decide(client, Decision::Approve, args, &mut Console).await
         }
-        HostsCommand::Reject(Names { names }) => {
-            each(client, names, "reject", &json!({}), "turned away").await
+        HostsCommand::Reject(args) => {
+            decide::decide(client, Decision::Reject, args, &mut Console).await
         }
         HostsCommand::Revoke { names, reason } => {
             let body = json!({ "reason": reason });
@@ -263,20 +270,28 @@ async fn each(
 ) -> Result<Vec<Value>, Failure> {
     let mut answers = Vec::new();
     for name in names {
-        let answer = client
-            .post(&format!("/hosts/{name}/{act}"), body)
-            .await
-            .map_err(|error| at(name, &answers, error.into()))?;
-        let answer = outcome(name, answer, done);
-        if text_of(&answer, "outcome") != "done" {
-            let failure = Failure::new(format!("{act} was not done"))
-                .reason(text_of(&answer, "detail"))
-                .next_step(format!("see `portico hosts show {name}`"));
-            return Err(at(name, &answers, failure));
-        }
-        answers.push(answer);
+        let answer = one(client, name, act, body, done).await;
+        answers.push(answer.map_err(|failure| at(name, &answers, failure))?);
     }
     Ok(answers)
+}
+
+/// Does something to one host.
+async fn one(
+    client: &ApiClient,
+    name: &HostId,
+    act: &str,
+    body: &Value,
+    done: &str,
+) -> Result<Value, Failure> {
+    let answer = client.post(&format!("/hosts/{name}/{act}"), body).await?;
+    let answer = outcome(name, answer, done);
+    if text_of(&answer, "outcome") == "done" {
+        return Ok(answer);
+    }
+    Err(Failure::new(format!("{act} was not done"))
+        .reason(text_of(&answer, "detail"))
+        .next_step(format!("see `portico hosts show {name}`")))
 }
 
 /// The outcome of an order with its host; without words of its own it is `done`.

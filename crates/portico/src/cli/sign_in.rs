@@ -153,7 +153,7 @@ pub(crate) trait Ask {
 }
 
 /// The person at the terminal.
-struct Console;
+pub(crate) struct Console;
 
 impl Ask for Console {
     fn ask(&mut self, question: &str) -> Result<String, Failure> {

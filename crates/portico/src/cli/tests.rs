@@ -98,6 +98,8 @@ fn wrong_usage_is_refused_with_the_code_two() {
         "sessions end",
         "sessions end ../..",
         "hosts trust SH1",
+        "hosts trust sh1 --fingerprint 12",
+        "hosts approve sh1 --fingerprint",
         "hosts drain",
         "hosts revoke sh1",
         "hosts message sh1",

@@ -15,10 +15,14 @@ use crate::{
 impl AgentRecord {
     /// A machine has become the agent; whoever was it before has lost its right.
     pub(super) fn issue(&mut self, issued: &IssuedMachine, now: Timestamp) {
-        let changes_machine = self
-            .certificate
-            .as_ref()
-            .is_some_and(|before| before.key_sha256 != issued.key_sha256);
+        let before = self.certificate.as_ref();
+        let changes_machine = before.is_some_and(|own| own.key_sha256 != issued.key_sha256);
+        if changes_machine || self.revoked.is_some() || before.is_none() {
+            // Whoever waited did so for a place that another one has got since.
+            self.waiting = None;
+        }
+        // The machine that is the agent, and joins again, does not send away whoever waits to take
+        // its place: an operator decides about that.
         if changes_machine || self.revoked.is_some() {
             // Another machine shows other identities, and the operator's word was for it.
             self.accepted.clear();
@@ -27,7 +31,6 @@ impl AgentRecord {
         self.certificate = Some(issued.into());
         self.former = None;
         self.revoked = None;
-        self.waiting = None;
         self.joined_at = Some(now);
         self.renewed_at = None;
     }

@@ -7,11 +7,13 @@ use std::{
 
 use portico_model::{HostId, seen::Order};
 use portico_net::{
-    link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter, PING_EVERY},
+    link::{Frame, LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter, PING_EVERY},
     tasks::ShutdownToken,
     tls::{MachineTlsError, PeerMachine},
 };
-use portico_wire::agent::{LINK_VERSION, ToAgent, ToBroker};
+use portico_wire::agent::{
+    FrameError, Head, LINK_VERSION, ToAgent, ToBroker, decode, decode_report, head,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
@@ -37,6 +39,12 @@ pub(super) const HELLO_BYTES_MAX: u64 = 128 * 1024;
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// An agent whose version is not spoken here may ask again after so long: it has to be updated.
 const VERSION_RETRY_MS: u64 = 300_000;
+
+/// Longest message of an agent that is no report, in bytes: an answer. The longest there is tells
+/// 16 SSH keys of 16384 bits.
+pub(super) const ANSWER_LEN_MAX: usize = 128 * 1024;
+/// Answers that an agent can owe; more are forgotten. It has [`ORDERS_MAX`] orders, and pings.
+const OWED_MAX: u32 = 1_024;
 
 /// Serves a connection that an agent opened.
 pub(super) async fn taken(shell: Arc<Shell>, taken: Taken) {
@@ -230,6 +238,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
         let mut pings = tokio::time::interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ping = 0_u64;
+        let mut owed = Owed::default();
         loop {
             let next = tokio::select! {
                 biased;
@@ -243,21 +252,25 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                     ping = ping.wrapping_add(1);
                     Next::Write(ToAgent::Ping { ping })
                 }
-                message = self.reader.read::<ToBroker>(LINK_SILENCE_MAX) => Next::Read(message),
+                frame = self.reader.read_frame(LINK_SILENCE_MAX) => Next::Read(frame),
             };
-            match next {
+            let done = match next {
                 Next::Write(message) => {
-                    if let Err(error) = self.writer.write(&message, LINK_SILENCE_MAX).await
-                        && !error.goes_on()
-                    {
-                        return error.to_string();
+                    let written = self.writer.write(&message, LINK_SILENCE_MAX).await;
+                    if written.is_ok() {
+                        owed.one_more();
                     }
+                    written
                 }
-                Next::Read(Ok(message)) => take(broker, host, link, message).await,
-                Next::Read(Err(error)) if error.goes_on() => {
-                    tracing::debug!(host_id = %host, %error, "Message of an agent is passed over");
+                Next::Read(Ok(frame)) => take(broker, host, link, &mut owed, &frame).await,
+                Next::Read(Err(error)) => Err(error),
+            };
+            match done {
+                Ok(()) => {}
+                Err(error) if error.goes_on() => {
+                    tracing::debug!(host_id = %host, %error, "Message of an agent link is passed over");
                 }
-                Next::Read(Err(error)) => return error.to_string(),
+                Err(error) => return error.to_string(),
             }
         }
     }
@@ -265,19 +278,62 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
 
 enum Next {
     Write(ToAgent),
-    Read(Result<ToBroker, LinkError>),
+    Read(Result<Frame, LinkError>),
 }
 
-async fn take(broker: &Broker, host: &HostId, link: LinkId, message: ToBroker) {
-    match message {
-        // A report that is refused is counted where it is; the link goes on.
-        ToBroker::Report(report) => drop(broker.agent_report(host, link, report).await),
+/// Answers that the agent owes for orders and pings. Nothing else that is no report is read: an
+/// agent must not choose how much there is for the broker to read.
+#[derive(Debug, Default)]
+struct Owed(u32);
+
+impl Owed {
+    fn one_more(&mut self) {
+        self.0 = self.0.saturating_add(1).min(OWED_MAX);
+    }
+
+    /// Whether an answer may come.
+    fn pay(&mut self) -> bool {
+        let left = self.0.checked_sub(1);
+        self.0 = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Takes one message, and reads no more of it than its first bytes when it is to be refused.
+async fn take(
+    broker: &Broker,
+    host: &HostId,
+    link: LinkId,
+    owed: &mut Owed,
+    frame: &[u8],
+) -> Result<(), LinkError> {
+    match head(frame)? {
+        Head::Report { number } => {
+            let report = broker.read_report(host, link, number, || decode_report(frame));
+            // One that is refused is counted where it is; the link goes on.
+            let _refused = report.await?;
+            return Ok(());
+        }
+        Head::Other if !owed.pay() => {
+            tracing::debug!(host_id = %host, "An answer that nobody asked for is passed over");
+            return Ok(());
+        }
+        Head::Other => {}
+    }
+    if frame.len() > ANSWER_LEN_MAX {
+        return Err(LinkError::Frame(FrameError::TooLong {
+            len: frame.len(),
+            max: ANSWER_LEN_MAX,
+        }));
+    }
+    match decode::<ToBroker>(frame)? {
         ToBroker::Outcome { order, outcome } => broker.agent_outcome(host, link, order, outcome),
         ToBroker::Pong { .. } => {}
-        ToBroker::Hello { .. } => {
+        ToBroker::Hello { .. } | ToBroker::Report(_) => {
             tracing::debug!(host_id = %host, "A second hello is passed over");
         }
     }
+    Ok(())
 }
 
 /// The broker's side of the seam.

@@ -1,12 +1,31 @@
 //! What waits for an operator: machines in the place of others, changed keys and identities.
 
-use portico_broker::{HostActError, Identity, NewJoinToken, WaitingFor};
+use portico_broker::{AgentWaiting, Fingerprint, HostActError, Identity, NewJoinToken, WaitingFor};
 use portico_brokering::Sight;
 use portico_model::seen::AgentHello;
 use portico_net::tls::MachineKey;
 
 use super::{Agents, code, hello, host_id, hours, new_token, peer_of, pin};
 use crate::estate::owner;
+
+/// What an operator who looks now is shown of a host: one thing that waits.
+async fn look(agents: &Agents, host: &str) -> AgentWaiting {
+    let waiting = agents.estate.broker.agents_waiting().await.unwrap();
+    let mut of_host = waiting.into_iter().filter(|one| one.host == host_id(host));
+    let one = of_host.next().unwrap();
+    assert_eq!(of_host.next(), None);
+    one
+}
+
+async fn approve(agents: &Agents, host: &str) -> Result<(), HostActError> {
+    let seen = look(agents, host).await.fingerprint;
+    let broker = &agents.estate.broker;
+    broker.approve_agent(&owner(), &host_id(host), &seen).await
+}
+
+fn key_of(machine: &MachineKey) -> Fingerprint {
+    Fingerprint::new(&machine.key_sha256()).unwrap()
+}
 
 #[tokio::test]
 async fn another_machine_waits_until_an_operator_approves_it() {
@@ -33,10 +52,7 @@ async fn another_machine_waits_until_an_operator_approves_it() {
     assert_eq!(address.unwrap().to_string(), "192.0.2.77");
     assert_eq!(software, "portico-agent test");
 
-    broker
-        .approve_agent(&owner(), &host_id("m1"))
-        .await
-        .unwrap();
+    approve(&agents, "m1").await.unwrap();
     assert_eq!(old_link.closed(), None, "until the other one is there");
     let new = peer_of(&agents.poll("m1", &machine).await);
     assert!(old_link.closed().is_some());
@@ -57,13 +73,111 @@ async fn nobody_takes_the_place_of_the_machine_that_the_operator_looks_at() {
     assert_eq!(code(&agents.join(&token, &first).await), "waiting");
     let other = agents.token("m1").await;
     assert_eq!(code(&agents.join(&other, &second).await), "another-waits");
-    let broker = &agents.estate.broker;
-    broker
-        .approve_agent(&owner(), &host_id("m1"))
-        .await
-        .unwrap();
+    approve(&agents, "m1").await.unwrap();
     assert_eq!(code(&agents.poll("m1", &second).await), "not-waiting");
     assert_eq!(code(&agents.poll("m1", &first).await), "issued");
+}
+
+/// Between the look and the answer another operator rejects the machine, and another one comes.
+#[tokio::test]
+async fn an_approval_is_for_the_machine_that_was_shown_and_for_no_other() {
+    let agents = Agents::new().await;
+    let (broker, m1) = (&agents.estate.broker, host_id("m1"));
+    let (old, _) = agents.joined("m1").await;
+    let (first, second) = (
+        MachineKey::generate().unwrap(),
+        MachineKey::generate().unwrap(),
+    );
+    agents.join(&agents.token("m1").await, &first).await;
+    let shown = look(&agents, "m1").await.fingerprint;
+    assert_eq!(shown, key_of(&first), "what its agent shows on the host");
+    broker.reject_agent(&owner(), &m1, None).await.unwrap();
+    agents.join(&agents.token("m1").await, &second).await;
+
+    let another = HostActError::AnotherWaits {
+        host: m1.clone(),
+        seen: shown.clone(),
+        waiting: key_of(&second),
+    };
+    let text = another.to_string();
+    assert!(
+        text.contains(shown.as_str()) && text.contains(&second.key_sha256()),
+        "{text}"
+    );
+    let approved = broker.approve_agent(&owner(), &m1, &shown).await;
+    assert_eq!(approved, Err(another.clone()));
+    let rejected = broker.reject_agent(&owner(), &m1, Some(&shown)).await;
+    assert_eq!(rejected, Err(another));
+    // Nothing has changed: it still waits, and the agent there was still is the agent.
+    assert_eq!(look(&agents, "m1").await.fingerprint, key_of(&second));
+    assert_eq!(code(&agents.poll("m1", &first).await), "not-waiting");
+    assert_eq!(code(&agents.poll("m1", &second).await), "waiting");
+    agents.link(&old).await.unwrap();
+    let audited = agents.estate.audited().await;
+    assert!(!audited.iter().any(|a| a == "agent.approve"));
+    approve(&agents, "m1").await.unwrap();
+    assert_eq!(code(&agents.poll("m1", &second).await), "issued");
+}
+
+/// Two answers about the same look at once, while the host's identities change again.
+#[tokio::test]
+async fn trust_is_for_the_identities_that_were_shown_and_for_no_others() {
+    let agents = Agents::new().await;
+    let (broker, m1) = (&agents.estate.broker, host_id("m1"));
+    let (peer, _) = agents.joined("m1").await;
+    agents.link(&peer).await.unwrap();
+    agents.link_with(&peer, showing(2)).await.unwrap();
+    let shown = look(&agents, "m1").await.fingerprint;
+    agents.clock().advance_ms(60_000);
+    agents.link_with(&peer, showing(3)).await.unwrap();
+    let now = look(&agents, "m1").await.fingerprint;
+    assert_ne!(shown, now);
+    let trusted = broker.trust_host(&owner(), &m1, &shown).await;
+    let another = HostActError::AnotherWaits {
+        host: m1.clone(),
+        seen: shown.clone(),
+        waiting: now.clone(),
+    };
+    assert_eq!(trusted, Err(another));
+    let seen = agents.overview("m1").await;
+    assert_eq!(
+        (seen.identity, seen.pins),
+        (Identity::Changed, vec![pin(1)])
+    );
+    assert_eq!(look(&agents, "m1").await.fingerprint, now);
+    let audited = agents.estate.audited().await;
+    assert!(!audited.iter().any(|a| a == "host.trust"));
+
+    // It changes back to what was shown first: that answer is good again.
+    agents.clock().advance_ms(60_000);
+    agents.link_with(&peer, showing(2)).await.unwrap();
+    let actor = owner();
+    let (one, other) = tokio::join!(
+        broker.trust_host(&actor, &m1, &shown),
+        broker.trust_host(&actor, &m1, &now)
+    );
+    assert_eq!(one, Ok(()));
+    assert!(other.is_err(), "{other:?}");
+    assert_eq!(agents.overview("m1").await.pins, [pin(2)]);
+}
+
+/// A machine that is to be replaced, and has its join token still, must not prevent it.
+#[tokio::test]
+async fn the_agent_that_joins_again_does_not_send_away_who_waits_to_replace_it() {
+    let agents = Agents::new().await;
+    let token = agents.token("m1").await;
+    let (old, new) = (
+        MachineKey::generate().unwrap(),
+        MachineKey::generate().unwrap(),
+    );
+    assert_eq!(code(&agents.join(&token, &old).await), "issued");
+    agents.join(&agents.token("m1").await, &new).await;
+    assert_eq!(code(&agents.join(&token, &old).await), "issued");
+    assert_eq!(look(&agents, "m1").await.fingerprint, key_of(&new));
+    approve(&agents, "m1").await.unwrap();
+    assert_eq!(code(&agents.join(&token, &old).await), "issued");
+    assert_eq!(code(&agents.poll("m1", &new).await), "issued");
+    assert_eq!(agents.estate.broker.agents_waiting().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -74,14 +188,19 @@ async fn a_rejected_machine_and_one_that_waited_a_day_get_nothing() {
     let machine = MachineKey::generate().unwrap();
     let token = agents.token("m1").await;
     agents.join(&token, &machine).await;
-    broker.reject_agent(&owner(), &host_id("m1")).await.unwrap();
+    broker
+        .reject_agent(&owner(), &host_id("m1"), None)
+        .await
+        .unwrap();
     assert_eq!(code(&agents.poll("m1", &machine).await), "not-waiting");
 
     let token = agents.token("m1").await;
     agents.join(&token, &machine).await;
     agents.clock().advance_ms(hours(24));
     assert_eq!(code(&agents.poll("m1", &machine).await), "not-waiting");
-    let late = broker.approve_agent(&owner(), &host_id("m1")).await;
+    let late = broker
+        .approve_agent(&owner(), &host_id("m1"), &key_of(&machine))
+        .await;
     assert!(matches!(late, Err(HostActError::NothingWaits { .. })));
 }
 
@@ -129,9 +248,16 @@ async fn a_revoked_agent_is_cut_off_and_comes_back_only_by_an_operators_word() {
     // The same key with another token is not the same machine any more.
     let token = agents.token("m1").await;
     assert_eq!(code(&agents.join(&token, &machine).await), "waiting");
-    broker.approve_agent(&owner(), &m1).await.unwrap();
+    approve(&agents, "m1").await.unwrap();
     let back = peer_of(&agents.poll("m1", &machine).await);
     agents.link(&back).await.unwrap();
+}
+
+fn showing(byte: u8) -> AgentHello {
+    AgentHello {
+        identities: vec![pin(byte)],
+        ..hello("m1")
+    }
 }
 
 fn rejoin(host: &str) -> NewJoinToken {
@@ -216,11 +342,7 @@ async fn a_renewal_with_another_key_waits_for_an_operator() {
     let changed = MachineKey::generate().unwrap();
     assert_eq!(code(&agents.renew(&peer, &changed).await), "waiting");
     agents.link(&peer).await.unwrap();
-    let broker = &agents.estate.broker;
-    broker
-        .approve_agent(&owner(), &host_id("m1"))
-        .await
-        .unwrap();
+    approve(&agents, "m1").await.unwrap();
     let new = peer_of(&agents.poll("m1", &changed).await);
     agents.link(&new).await.unwrap();
     assert_eq!(agents.link(&peer).await.err().unwrap().code, "not-enrolled");
@@ -262,10 +384,14 @@ async fn the_first_identities_are_accepted_and_a_change_waits_for_an_operator() 
     };
     assert_eq!((offered, accepted), (&vec![pin(2)], &vec![pin(1)]));
 
-    broker.trust_host(&owner(), &host_id("m1")).await.unwrap();
+    let seen = look(&agents, "m1").await.fingerprint;
+    broker
+        .trust_host(&owner(), &host_id("m1"), &seen)
+        .await
+        .unwrap();
     let m1 = agents.overview("m1").await;
     assert_eq!((m1.identity, m1.pins), (Identity::Accepted, vec![pin(2)]));
-    let again = broker.trust_host(&owner(), &host_id("m1")).await;
+    let again = broker.trust_host(&owner(), &host_id("m1"), &seen).await;
     assert!(matches!(again, Err(HostActError::NothingWaits { .. })));
     let audited = agents.estate.audited().await;
     for action in [
@@ -278,22 +404,18 @@ async fn the_first_identities_are_accepted_and_a_change_waits_for_an_operator() 
 }
 
 #[tokio::test]
-async fn the_identities_of_a_host_change_once_in_a_minute() {
+async fn the_identities_of_a_host_do_not_change_faster_than_an_agent_looks() {
     let agents = Agents::new().await;
     let (peer, _) = agents.joined("m1").await;
     agents.link(&peer).await.unwrap();
-    let showing = |byte: u8| AgentHello {
-        identities: vec![pin(byte)],
-        ..hello("m1")
-    };
     agents.link_with(&peer, showing(2)).await.unwrap();
     agents.link_with(&peer, showing(2)).await.unwrap();
     // To and fro does not help.
     agents.link(&peer).await.unwrap();
     let refused = agents.link_with(&peer, showing(3)).await.err().unwrap();
     assert_eq!(refused.code, "identities-too-often");
-    assert!((60_000..62_000).contains(&refused.retry_after_ms));
-    agents.clock().advance_ms(60_000);
+    assert!((50_000..52_000).contains(&refused.retry_after_ms));
+    agents.clock().advance_ms(50_000);
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     agents.link_with(&peer, showing(3)).await.unwrap();
     let waiting = agents.estate.broker.agents_waiting().await.unwrap();
@@ -332,11 +454,12 @@ async fn only_operators_decide() {
     let agents = Agents::new().await;
     let broker = &agents.estate.broker;
     let (hanna, m1) = (agents.estate.principal("hanna").await, host_id("m1"));
+    let seen = Fingerprint::new(&"0".repeat(64)).unwrap();
     for outcome in [
-        broker.approve_agent(&hanna, &m1).await,
-        broker.reject_agent(&hanna, &m1).await,
+        broker.approve_agent(&hanna, &m1, &seen).await,
+        broker.reject_agent(&hanna, &m1, None).await,
         broker.revoke_agent(&hanna, &m1, "").await,
-        broker.trust_host(&hanna, &m1).await,
+        broker.trust_host(&hanna, &m1, &seen).await,
     ] {
         assert!(matches!(outcome, Err(HostActError::Forbidden(_))));
     }

@@ -2,9 +2,16 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use portico_broker::{Advertised, AgentListeners, LinkState, NewJoinToken, Served};
+use portico_broker::{
+    Advertised, AgentListeners, LinkState, NewJoinToken, REPORT_BURST, REPORT_GAP, ReportRefused,
+    Served,
+};
 use portico_brokering::Sight;
-use portico_model::{Timestamp, estate::AgentLink, seen::OrderOutcome};
+use portico_model::{
+    Timestamp,
+    estate::AgentLink,
+    seen::{HostReport, OrderOutcome, REPORT_SESSIONS_MAX, SeenError},
+};
 use portico_net::{
     TcpListener, dial_tcp, flows,
     link::{LinkError, LinkReader, LinkWriter},
@@ -24,7 +31,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
 
-use super::{Agents, MANAGED, code, hello, host_id, join_request, new_token, report};
+use super::{Agents, MANAGED, code, hello, host_id, join_request, new_token, report, session};
 use crate::estate::{START, owner};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -329,7 +336,9 @@ async fn a_negative_load_or_one_that_is_no_number_ends_the_link_and_the_last_goo
     });
     let good = text(&ToBroker::Report(report(7, 1_000)));
     for wrong in ["-1", "-1e9", "0.5", "NaN", "Infinity", "1e400", "null"] {
-        let bad = good.replace("\"cpu\":1000", &format!("\"cpu\":{wrong}"));
+        // A new number, as one that is not new would be refused unread.
+        let bad = good.replace("\"number\":7", "\"number\":8");
+        let bad = bad.replace("\"cpu\":1000", &format!("\"cpu\":{wrong}"));
         assert_ne!(bad, good);
         let mut stream = site.dial(&identity).await.unwrap();
         for frame in [&hello, &good, &bad] {
@@ -345,6 +354,156 @@ async fn a_negative_load_or_one_that_is_no_number_ends_the_link_and_the_last_goo
         let load = site.agents.overview("m1").await.load.unwrap();
         assert_eq!(load.load.cpu, 1_000, "{wrong}");
     }
+}
+
+/// The agent's end of a link that writes whatever the test wants.
+struct RawWire {
+    reader: LinkReader<ReadHalf<client::TlsStream<TcpStream>>>,
+    write: WriteHalf<client::TlsStream<TcpStream>>,
+}
+
+impl RawWire {
+    /// A link of `host` that is welcome.
+    async fn linked(site: &Site, host: &str) -> Self {
+        let identity = site.enrolled(host).await;
+        let (read, write) = tokio::io::split(site.dial(&identity).await.unwrap());
+        let mut wire = Self {
+            reader: LinkReader::new(read),
+            write,
+        };
+        wire.say(&ToBroker::Hello {
+            versions: vec![LINK_VERSION],
+            hello: hello(host),
+        })
+        .await;
+        let answer: ToAgent = wire.reader.read(PATIENCE).await.unwrap();
+        assert!(matches!(answer, ToAgent::Welcome { .. }), "{answer:?}");
+        wire
+    }
+
+    async fn say(&mut self, message: &ToBroker) {
+        let text = serde_json::to_string(message).unwrap();
+        self.frame(&text).await;
+    }
+
+    async fn frame(&mut self, text: &str) {
+        let len = u32::try_from(text.len()).unwrap();
+        self.write.write_all(&len.to_be_bytes()).await.unwrap();
+        self.write.write_all(text.as_bytes()).await.unwrap();
+        self.write.flush().await.unwrap();
+    }
+}
+
+/// Waits without letting time pass, so that neither a ping nor a report falls due meanwhile.
+async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_so().await {
+        assert!(begun.elapsed() < PATIENCE, "it does not come to that");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What is no JSON would end the link if it was read.
+#[tokio::test]
+async fn reports_that_come_too_soon_or_too_late_are_refused_by_their_first_bytes() {
+    let site = Site::new().await;
+    let mut wire = RawWire::linked(&site, "m1").await;
+    tokio::time::pause();
+    let refused = async || {
+        let m1 = site.agents.overview("m1").await;
+        m1.agent.unwrap().refused
+    };
+    let burst = u64::from(REPORT_BURST);
+    wire.say(&ToBroker::Report(report(5, 1_000))).await;
+    wire.frame(r#"{"kind":"report","number":5,neither JSON nor new"#)
+        .await;
+    until(async || refused().await.count == 1).await;
+    let old = ReportRefused::OldNumber { number: 5, last: 5 };
+    assert_eq!(refused().await.last, Some(old));
+    // The two have spent two of the burst.
+    for number in 0..burst - 2 {
+        wire.say(&ToBroker::Report(report(6 + number, 1_000))).await;
+    }
+    for number in 0..100 {
+        let number = 1_000 + number;
+        wire.frame(&format!(r#"{{"kind":"report","number":{number},no JSON"#))
+            .await;
+    }
+    until(async || refused().await.count == 101).await;
+    assert_eq!(refused().await.last, Some(ReportRefused::TooOften));
+    // The link goes on, and takes the next one that comes in time.
+    tokio::time::advance(REPORT_GAP).await;
+    wire.say(&ToBroker::Report(report(1_200, 3_000))).await;
+    until(async || {
+        let load = site.agents.overview("m1").await.load;
+        load.is_some_and(|load| load.load.cpu == 3_000)
+    })
+    .await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_report_of_too_many_sessions_is_refused_and_the_link_goes_on() {
+    let site = Site::new().await;
+    let mut wire = site.linked("m1").await;
+    let many = (0..=REPORT_SESSIONS_MAX).map(|n| session(&n.to_string()));
+    wire.say(&ToBroker::Report(HostReport {
+        sessions: many.collect(),
+        ..report(1, 1_000)
+    }))
+    .await;
+    wire.say(&ToBroker::Report(report(2, 2_000))).await;
+    site.until_fresh("m1").await;
+    let refused = site.agents.overview("m1").await.agent.unwrap().refused;
+    assert_eq!(refused.count, 1);
+    let count = REPORT_SESSIONS_MAX + 1;
+    let wrong = SeenError::TooManySessions { count };
+    assert_eq!(refused.last, Some(ReportRefused::Absurd(wrong)));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_are_not_read_and_those_asked_for_have_a_limit() {
+    let site = Site::new().await;
+    let mut wire = RawWire::linked(&site, "m1").await;
+    let ToAgent::Ping { ping } = wire.reader.read(PATIENCE).await.unwrap() else {
+        panic!("no ping");
+    };
+    // Before the next ping.
+    tokio::time::pause();
+    wire.say(&ToBroker::Pong { ping }).await;
+    for _ in 0..100 {
+        wire.frame(r#"{"kind":"outcome","order":1,no JSON"#).await;
+        wire.frame(r#"{"kind":"later","#).await;
+    }
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    until(async || site.agents.overview("m1").await.sight == Sight::Fresh).await;
+    tokio::time::resume();
+
+    let ToAgent::Ping { ping } = wire.reader.read(PATIENCE).await.unwrap() else {
+        panic!("no ping");
+    };
+    let filler = "x".repeat(128 * 1024);
+    wire.frame(&format!(
+        r#"{{"kind":"pong","ping":{ping},"more":"{filler}"}}"#
+    ))
+    .await;
+    let ended = loop {
+        match wire.reader.read::<ToAgent>(PATIENCE).await {
+            Ok(ToAgent::Ping { .. }) => {}
+            other => break other,
+        }
+    };
+    assert!(ended.is_err(), "{ended:?}");
+
+    let mut wire = RawWire::linked(&site, "m2").await;
+    wire.frame(r#"{"number":1,"kind":"report"}"#).await;
+    let ended = loop {
+        match wire.reader.read::<ToAgent>(PATIENCE).await {
+            Ok(ToAgent::Ping { .. }) => {}
+            other => break other,
+        }
+    };
+    assert!(ended.is_err(), "the kind does not stand first: {ended:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portico_model::printable;
 use serde_json::Value;
 
-use super::{humane, listed, ms_of, number_of, output, text_of};
+use super::{decide::PART_DIGITS_MIN, humane, listed, ms_of, number_of, output, text_of};
 
 /// Columns of the drawing of the last hour.
 const HISTORY_COLUMNS: usize = 60;
@@ -73,7 +73,30 @@ pub(super) fn waiting(waiting: &Value, now_ms: i64) -> String {
     if waiting.is_empty() {
         return "Nothing waits for an operator.\n".into();
     }
-    let texts = |item: &Value, field: &str| {
+    let mut out = String::new();
+    for item in waiting {
+        out.push_str(&waits(item, now_ms));
+        let (host, seen) = (text_of(item, "host"), first_digits(item));
+        let answer = match text_of(item, "kind") {
+            "identity" => format!("`portico hosts trust {host}{seen}`"),
+            _ => format!(
+                "`portico hosts approve {host}{seen}` or `portico hosts reject {host}{seen}`"
+            ),
+        };
+        let _ = writeln!(out, "  {:<11} {}", "answer", printable(&answer));
+    }
+    out
+}
+
+/// The option that says what was seen, with as much of it as is asked for.
+fn first_digits(item: &Value) -> String {
+    let digits = text_of(item, "fingerprint").get(..PART_DIGITS_MIN);
+    digits.map_or_else(String::new, |digits| format!(" --fingerprint {digits}"))
+}
+
+/// One thing that waits, with what an operator compares.
+pub(super) fn waits(item: &Value, now_ms: i64) -> String {
+    let texts = |field: &str| {
         let texts = item.get(field).and_then(Value::as_array);
         let texts: Vec<&str> = texts
             .into_iter()
@@ -82,37 +105,32 @@ pub(super) fn waiting(waiting: &Value, now_ms: i64) -> String {
             .collect();
         texts.join(", ")
     };
-    let mut out = String::new();
-    for item in waiting {
-        let host = text_of(item, "host");
-        let (what, answer) = match text_of(item, "kind") {
-            "identity" => (
-                "its agent reports another identity than the accepted one",
-                format!("portico hosts trust {host}"),
-            ),
-            _ => (
-                "a machine wants to be its agent",
-                format!("portico hosts approve {host}` or `portico hosts reject {host}"),
-            ),
-        };
-        let ago = ms_of(item, "at_ms").map(|at| format!(" (since {})", humane::since(at, now_ms)));
-        let _ = writeln!(
-            out,
-            "{}: {what}{}",
-            printable(host),
-            ago.unwrap_or_default()
-        );
-        for (label, value) in [
-            ("address", text_of(item, "address").to_owned()),
-            ("software", text_of(item, "software").to_owned()),
-            ("key", text_of(item, "key_sha256").to_owned()),
-            ("accepted", texts(item, "accepted")),
-            ("offered", texts(item, "offered")),
-            ("answer", format!("`{answer}`")),
-        ] {
-            if !value.is_empty() {
-                let _ = writeln!(out, "  {label:<9} {}", printable(&value));
-            }
+    let (what, of) = match text_of(item, "kind") {
+        "identity" => (
+            "its agent reports another identity than the accepted one",
+            "of all that is offered",
+        ),
+        _ => ("a machine wants to be its agent", "of its key"),
+    };
+    let fingerprint = match text_of(item, "fingerprint") {
+        "" => String::new(),
+        fingerprint => format!("{fingerprint} ({of})"),
+    };
+    let ago = ms_of(item, "at_ms").map(|at| format!(" (since {})", humane::since(at, now_ms)));
+    let mut out = format!(
+        "{}: {what}{}\n",
+        printable(text_of(item, "host")),
+        ago.unwrap_or_default()
+    );
+    for (label, value) in [
+        ("address", text_of(item, "address").to_owned()),
+        ("software", text_of(item, "software").to_owned()),
+        ("accepted", texts("accepted")),
+        ("offered", texts("offered")),
+        ("fingerprint", fingerprint),
+    ] {
+        if !value.is_empty() {
+            let _ = writeln!(out, "  {label:<11} {}", printable(&value));
         }
     }
     out

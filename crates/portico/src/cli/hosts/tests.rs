@@ -132,26 +132,32 @@ fn an_answer_of_another_version_is_shown_as_far_as_it_is_understood() {
     }
 }
 
+/// A machine waits at sh1, and other identities at sh2.
+fn waiting() -> Value {
+    json!([
+        {"host": "sh1", "kind": "join", "at_ms": ago(60), "fingerprint": "1".repeat(64),
+         "address": "10.0.0.1", "software": HOSTILE, "key_sha256": "1".repeat(64),
+         "accepted": [], "offered": []},
+        {"host": "sh2", "kind": "identity", "at_ms": ago(7_200), "fingerprint": "2".repeat(64),
+         "accepted": ["sha256:aa"], "offered": ["sha256:bb", HOSTILE]},
+    ])
+}
+
 #[test]
 fn what_waits_for_an_operator_is_shown_with_what_to_compare() {
-    let waiting = json!([
-        {"host": "sh1", "kind": "join", "at_ms": ago(60), "address": "10.0.0.1",
-         "software": HOSTILE, "key_sha256": "ab12", "accepted": [], "offered": []},
-        {"host": "sh2", "kind": "identity", "at_ms": ago(7_200), "accepted": ["sha256:aa"],
-         "offered": ["sha256:bb", HOSTILE]},
-    ]);
-    let shown = show::waiting(&waiting, NOW_MS);
+    let shown = show::waiting(&waiting(), NOW_MS);
     check_safe(&shown);
     expect![[r#"
         sh1: a machine wants to be its agent (since 60s)
-          address   10.0.0.1
-          software  \u{1b}]0;owned\u{7}\u{202e}<script>\r\n"x"
-          key       ab12
-          answer    `portico hosts approve sh1` or `portico hosts reject sh1`
+          address     10.0.0.1
+          software    \u{1b}]0;owned\u{7}\u{202e}<script>\r\n"x"
+          fingerprint 1111111111111111111111111111111111111111111111111111111111111111 (of its key)
+          answer      `portico hosts approve sh1 --fingerprint 1111111111111111` or `portico hosts reject sh1 --fingerprint 1111111111111111`
         sh2: its agent reports another identity than the accepted one (since 2h)
-          accepted  sha256:aa
-          offered   sha256:bb, \u{1b}]0;owned\u{7}\u{202e}<script>\r\n"x"
-          answer    `portico hosts trust sh2`
+          accepted    sha256:aa
+          offered     sha256:bb, \u{1b}]0;owned\u{7}\u{202e}<script>\r\n"x"
+          fingerprint 2222222222222222222222222222222222222222222222222222222222222222 (of all that is offered)
+          answer      `portico hosts trust sh2 --fingerprint 2222222222222222`
     "#]]
     .assert_eq(&shown);
     assert_eq!(
@@ -305,25 +311,7 @@ async fn a_failure_at_one_host_says_what_was_done_before() {
 async fn acts_without_words_of_the_server_are_told_in_ours() {
     for (act, path, body, told) in [
         (
-            HostsCommand::Trust(Names {
-                names: names(&["sh1"]),
-            }),
-            "trust",
-            "{}",
-            "sh1: its identities are accepted.\n",
-        ),
-        (
-            HostsCommand::Approve(Names {
-                names: names(&["sh1"]),
-            }),
-            "approve",
-            "{}",
-            "sh1: approved; its agent comes within seconds.\n",
-        ),
-        (
-            HostsCommand::Reject(Names {
-                names: names(&["sh1"]),
-            }),
+            HostsCommand::Reject(answer(&["sh1"], &[])),
             "reject",
             "{}",
             "sh1: turned away.\n",
@@ -367,4 +355,147 @@ async fn acts_without_words_of_the_server_are_told_in_ours() {
         let wanted = format!("POST /api/v1/hosts/sh1/{path} {body}");
         assert_eq!(asked.await.unwrap(), [wanted]);
     }
+}
+
+fn answer(hosts: &[&str], seen: &[&str]) -> DecideArgs {
+    DecideArgs {
+        names: Names {
+            names: names(hosts),
+        },
+        fingerprints: seen.iter().map(|&seen| seen.to_owned()).collect(),
+    }
+}
+
+/// Somebody who answers everything with the same word, or nobody.
+struct Somebody {
+    says: Option<&'static str>,
+    asked: String,
+}
+
+impl crate::cli::sign_in::Ask for Somebody {
+    fn ask(&mut self, question: &str) -> Result<String, Failure> {
+        self.asked.push_str(question);
+        self.says
+            .map(str::to_owned)
+            .ok_or_else(|| Failure::new("Nobody").reason("standard input is not a terminal"))
+    }
+}
+
+/// What is told, what is asked of a person, and what the server was asked.
+async fn decided(
+    decision: Decision,
+    args: &DecideArgs,
+    says: Option<&'static str>,
+    answers: &[(&'static str, String)],
+) -> (String, String, Vec<String>) {
+    let mut all = vec![("200 OK", waiting().to_string())];
+    all.extend_from_slice(answers);
+    let (client, asked, _folder) = server(all).await;
+    let mut somebody = Somebody {
+        says,
+        asked: String::new(),
+    };
+    let told = match decide::decide(&client, decision, args, &mut somebody).await {
+        Ok(done) => outcomes(&done),
+        Err(failure) => failure.to_string(),
+    };
+    check_safe(&somebody.asked);
+    (told, somebody.asked, asked.await.unwrap())
+}
+
+#[tokio::test]
+async fn what_was_seen_goes_to_the_server_in_whole_however_little_of_it_was_typed() {
+    let done = [("204 No Content", String::new())];
+    for (decision, host, digit, told) in [
+        (
+            Decision::Approve,
+            "sh1",
+            "1",
+            "sh1: approved; its agent comes within seconds.\n",
+        ),
+        (Decision::Reject, "sh1", "1", "sh1: turned away.\n"),
+        (
+            Decision::Trust,
+            "sh2",
+            "2",
+            "sh2: its identities are accepted.\n",
+        ),
+    ] {
+        for len in [16, 17, 64] {
+            let args = answer(&[host], &[&digit.repeat(len)]);
+            let (says, question, asked) = decided(decision, &args, None, &done).await;
+            assert_eq!((says.as_str(), question.as_str()), (told, ""));
+            let act = told.contains("approved").then_some("approve");
+            let act = act.or(told.contains("turned").then_some("reject"));
+            let wanted = format!(
+                r#"POST /api/v1/hosts/{host}/{} {{"fingerprint":"{}"}}"#,
+                act.unwrap_or("trust"),
+                digit.repeat(64)
+            );
+            assert_eq!(asked, ["GET /api/v1/agents/waiting ".to_owned(), wanted]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_when_something_else_waits_than_was_seen() {
+    let args = answer(&["sh2"], &["3333333333333333"]);
+    let (told, _, asked) = decided(Decision::Trust, &args, Some("yes"), &[]).await;
+    expect![[r#"
+        error: Host sh2: something else waits than what you name
+          reason:    2222222222222222222222222222222222222222222222222222222222222222 waits, and you name 3333333333333333
+          next step: look at what waits with `portico hosts waiting`, compare it with the host itself, and trust that
+    "#]]
+    .assert_eq(&told);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let one_too_many = answer(&["sh2"], &["2222222222222222", "3333333333333333"]);
+    let (told, ..) = decided(Decision::Trust, &one_too_many, None, &[]).await;
+    assert!(told.contains("3333333333333333 waits at none"), "{told}");
+    // What a machine shows does not answer for identities, nor the other way round.
+    let (told, ..) = decided(Decision::Trust, &answer(&["sh1"], &[]), Some("yes"), &[]).await;
+    assert!(told.contains("Host sh1: nothing waits"), "{told}");
+}
+
+#[tokio::test]
+async fn a_person_at_the_terminal_is_shown_what_waits_and_asked() {
+    let done = [("204 No Content", String::new())];
+    let args = answer(&["sh2"], &[]);
+    let (told, question, asked) = decided(Decision::Trust, &args, Some("yes"), &done).await;
+    assert_eq!(told, "sh2: its identities are accepted.\n");
+    assert!(question.contains("offered     sha256:bb"), "{question}");
+    assert!(question.contains(&"2".repeat(64)), "{question}");
+    assert!(question.ends_with("Accept it? (yes/no) "), "{question}");
+    assert!(asked[1].contains(&"2".repeat(64)), "{asked:?}");
+    for says in ["", "y", "no"] {
+        let (told, _, asked) = decided(Decision::Trust, &args, Some(says), &[]).await;
+        assert!(told.contains("nothing was done"), "{told}");
+        assert_eq!(asked.len(), 1, "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_terminal_the_command_that_says_what_was_seen_is_named() {
+    let (told, _, asked) = decided(Decision::Approve, &answer(&["sh1"], &[]), None, &[]).await;
+    expect![[r#"
+        error: Host sh1: it was not said what you looked at
+          reason:    standard input is not a terminal
+          next step: compare what `portico hosts waiting` shows with the host itself, then `portico hosts approve sh1 --fingerprint 1111111111111111111111111111111111111111111111111111111111111111`
+    "#]]
+    .assert_eq(&told);
+    assert_eq!(asked.len(), 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_change_between_the_look_and_the_answer_is_told_in_the_servers_words() {
+    let fault = json!({"error": {"code": "waiting-changed",
+        "message": "At host sh2 now waits 33, and not 22, which the answer is about",
+        "next_step": "Look at what waits now"}});
+    let conflict = [("409 Conflict", fault.to_string())];
+    let args = answer(&["sh2"], &["2222222222222222"]);
+    let (told, ..) = decided(Decision::Trust, &args, None, &conflict).await;
+    expect![[r#"
+        error: Host sh2: At host sh2 now waits 33, and not 22, which the answer is about
+          next step: Look at what waits now
+    "#]]
+    .assert_eq(&told);
 }
