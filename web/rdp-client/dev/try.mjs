@@ -46,6 +46,8 @@ const settings = {
 };
 const c = new RdpClient(JSON.stringify(settings));
 const record = [];
+// In the order in which the host is asked for them: it differs from build to build.
+let channels = [];
 let open = false;
 const begin = performance.now();
 const url = new URL(launch.gateway.path, process.env.PORTICO_URL);
@@ -60,6 +62,11 @@ socket.binaryType = 'arraybuffer';
 function pump() {
   const bytes = c.output();
   if (bytes.length && socket.readyState === 1) socket.send(bytes);
+  const text = Buffer.from(bytes).toString('latin1');
+  if (channels.length === 0 && text.includes('Duca')) {
+    channels = ['drdynvc', 'rdpsnd', 'cliprdr'].filter((name) => text.includes(name));
+    channels.sort((one, other) => text.indexOf(one) - text.indexOf(other));
+  }
   const events = c.events();
   for (const event of events ? JSON.parse(events) : []) {
     console.log(`${Math.round(performance.now() - begin)} ms`, JSON.stringify(event));
@@ -112,7 +119,7 @@ function finish() {
     writeFileSync(option('png'), png(c.width(), c.height(), pixels));
   }
   if (option('record')) {
-    const head = { ...settings, ticket: 'recorded' };
+    const head = { ...settings, ticket: 'recorded', channels };
     const bytes = Buffer.concat(record).subarray(0, Number(option('bytes', Infinity)));
     writeFileSync(option('record'), Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]));
   }

@@ -148,7 +148,10 @@ impl Active {
         let outputs = self
             .stage
             .process(&mut self.image, action, pdu, Some(now))
-            .map_err(|error| self.end("the host sent what cannot be read", error))?;
+            .map_err(|error| match self.graphics_too_large() {
+                true => too_large(),
+                false => self.end("the host sent what cannot be read", error),
+            })?;
         if action == Action::FastPath {
             note_fast_path_codec(pdu, output);
         }
@@ -363,6 +366,12 @@ impl Active {
         self.recover(output)
     }
 
+    fn graphics_too_large(&self) -> bool {
+        self.stage
+            .get_dvc::<Graphics>()
+            .is_some_and(|graphics| graphics.processor().too_large())
+    }
+
     /// Draws what came through the graphics pipeline.
     fn compose(&mut self, output: &mut Output) -> Result<(), End> {
         let Some(mut graphics) = self.stage.get_dvc_mut::<Graphics>() else {
@@ -563,6 +572,10 @@ impl Active {
             None => End::new(EndCode::HostClosed, reason.description()),
         }
     }
+}
+
+fn too_large() -> End {
+    End::new(EndCode::Limit, "the host wants a picture that is too large")
 }
 
 /// An error with its sources, as the layers below put only a word into each.

@@ -272,6 +272,19 @@ impl Client {
         self.settle(Err(End::new(EndCode::Closed, "closed by the viewer")));
     }
 
+    /// Names of the static channels in the order in which the host is asked for them; empty once
+    /// the gateway has answered. For recordings.
+    pub(crate) fn channel_names(&self) -> Vec<String> {
+        match &self.state {
+            State::Answer(connector) => connector
+                .static_channels
+                .values()
+                .filter_map(|channel| channel.channel_name().as_str().map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn session(&self) -> Option<&Active> {
         match &self.state {
             State::Session(active) => Some(active),

@@ -8,30 +8,39 @@ pub const SETTINGS: &str =
     r#"{"ticket":"t","width":800,"height":600,"sound":true,"clipboard":true}"#;
 
 /// A recorded stream: settings, then what a gateway sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Recording<'a> {
+#[derive(Debug, Clone)]
+pub struct Recording {
     /// JSON.
-    pub settings: &'a str,
+    pub settings: String,
     /// From the answer of the gateway on.
-    pub bytes: &'a [u8],
+    pub bytes: Vec<u8>,
 }
 
-impl<'a> Recording<'a> {
+impl Recording {
     /// Reads the form that `dev/try.mjs --record` writes: a line of JSON, then bytes.
-    pub fn read(file: &'a [u8]) -> Option<Self> {
+    pub fn read(file: &[u8]) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Head {
+            channels: Vec<String>,
+        }
         let end = file.iter().position(|byte| *byte == b'\n')?;
-        let settings = std::str::from_utf8(file.get(..end)?).ok()?;
-        let bytes = file.get(end + 1..)?;
+        let settings = std::str::from_utf8(file.get(..end)?).ok()?.to_owned();
+        let mut bytes = file.get(end + 1..)?.to_vec();
+        let Head { channels } = serde_json::from_str(&settings).ok()?;
+        renumber(
+            &mut bytes,
+            &channels,
+            &Client::new(&settings).channel_names(),
+        )?;
         Some(Self { settings, bytes })
     }
 
     /// How many bytes it takes until the desktop is open.
     pub fn opening_len(&self) -> Option<usize> {
-        let mut client = Client::new(self.settings);
-        // A step so small that it is never in the middle of the next message for long.
-        const STEP: usize = 16;
+        let mut client = Client::new(&self.settings);
         let mut fed = 0;
-        for part in self.bytes.chunks(STEP) {
+        // One by one, so that none of the next message is among them.
+        for part in self.bytes.chunks(1) {
             client.feed(part);
             fed += part.len();
             let open = client.take_events().iter().any(
@@ -43,6 +52,28 @@ impl<'a> Recording<'a> {
         }
         None
     }
+}
+
+/// Gives each channel the number that the recording has for its name.
+///
+/// A host numbers channels in the order in which they are asked for (Server Network Data,
+/// MS-RDPBCGR 2.2.1.4.4). The layer below asks in the order of type ids, which is another one in
+/// each build.
+fn renumber(bytes: &mut [u8], recorded: &[String], asked: &[String]) -> Option<()> {
+    let count = recorded.len();
+    // Padded to four bytes.
+    let len = u8::try_from(8 + (count * 2).next_multiple_of(4)).ok()?;
+    let low = u8::try_from(count).ok()?;
+    let at = bytes.windows(8).position(
+        |window| matches!(window, [0x03, 0x0C, l, 0, _, _, c, 0] if *l == len && *c == low),
+    )?;
+    let block = bytes.get_mut(at + 8..at + 8 + count * 2)?;
+    let old: Vec<[u8; 2]> = block.as_chunks::<2>().0.to_vec();
+    for (place, name) in block.as_chunks_mut::<2>().0.iter_mut().zip(asked) {
+        let index = recorded.iter().position(|recorded| recorded == name)?;
+        *place = *old.get(index)?;
+    }
+    Some(())
 }
 
 /// What must hold of a client whatever it was fed.
@@ -95,9 +126,9 @@ pub fn answer(bytes: &[u8]) {
 }
 
 /// Feeds an open desktop with `bytes`.
-pub fn session(opening: Recording<'_>, bytes: &[u8]) {
-    let mut client = Client::new(opening.settings);
-    client.feed(opening.bytes);
+pub fn session(opening: &Recording, bytes: &[u8]) {
+    let mut client = Client::new(&opening.settings);
+    client.feed(&opening.bytes);
     feed(&mut client, bytes, 4096);
 }
 

@@ -7,15 +7,13 @@ use rdp_client_core::fuzzing::{Recording, session};
 static FILE: &[u8] = include_bytes!("../../testdata/xrdp-0.9-desktop.rec");
 
 /// The part of a recording until the desktop is open.
-fn opening() -> Recording<'static> {
-    static OPENING: OnceLock<Recording<'static>> = OnceLock::new();
-    *OPENING.get_or_init(|| {
-        let recording = Recording::read(FILE).expect("a recording");
+fn opening() -> &'static Recording {
+    static OPENING: OnceLock<Recording> = OnceLock::new();
+    OPENING.get_or_init(|| {
+        let mut recording = Recording::read(FILE).expect("a recording");
         let len = recording.opening_len().expect("a desktop");
-        Recording {
-            bytes: &recording.bytes[..len],
-            ..recording
-        }
+        recording.bytes.truncate(len);
+        recording
     })
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU16, Ordering},
+    atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use ironrdp_core::impl_as_any;
@@ -30,18 +30,25 @@ pub(crate) struct Composed {
 /// The dynamic channel.
 pub(crate) struct Graphics {
     pipeline: GraphicsPipelineClient,
+    watched: Watched,
+}
+
+/// What the handler leaves for the processor.
+#[derive(Debug, Clone, Default)]
+struct Watched {
     codec: Arc<AtomicU16>,
+    too_large: Arc<AtomicBool>,
 }
 
 impl Graphics {
     pub(crate) fn new() -> Self {
-        let codec = Arc::new(AtomicU16::new(0));
+        let watched = Watched::default();
         let handler = Handler {
-            codec: Arc::clone(&codec),
+            watched: watched.clone(),
         };
         Self {
             pipeline: GraphicsPipelineClient::new(Box::new(handler), None),
-            codec,
+            watched,
         }
     }
 
@@ -51,6 +58,11 @@ impl Graphics {
             reset: self.pipeline.take_output_reset(),
             updates: self.pipeline.drain_output(),
         }
+    }
+
+    /// Whether the host asked for a picture that is larger than the pipeline may hold.
+    pub(crate) fn too_large(&self) -> bool {
+        self.watched.too_large.load(Ordering::Relaxed)
     }
 
     /// Frames that were completed.
@@ -65,7 +77,7 @@ impl Graphics {
 
     /// Name of the codec of the last update.
     pub(crate) fn codec(&self) -> &'static str {
-        match self.codec.load(Ordering::Relaxed) {
+        match self.watched.codec.load(Ordering::Relaxed) {
             3 => "gfx-remotefx",
             8 => "gfx-clearcodec",
             10 => "gfx-planar",
@@ -81,24 +93,28 @@ impl Graphics {
 /// `RDPGFX_CODECID_CAPROGRESSIVE` (MS-RDPEGFX 2.2.2.2); it comes in a message of its own.
 const PROGRESSIVE: u16 = 9;
 
-/// Only watches which codecs are used.
+/// Only watches.
 struct Handler {
-    codec: Arc<AtomicU16>,
+    watched: Watched,
 }
 
 impl GraphicsPipelineHandler for Handler {
+    fn on_reset_graphics_rejected(&mut self, _width: u32, _height: u32) {
+        self.watched.too_large.store(true, Ordering::Relaxed);
+    }
+
     fn on_bitmap_updated(&mut self, update: &BitmapUpdate) {
+        let codec = &self.watched.codec;
         // Tiles of the progressive codec arrive here as uncompressed ones.
         if update.codec_id != Codec1Type::Uncompressed
-            || self.codec.load(Ordering::Relaxed) != PROGRESSIVE
+            || codec.load(Ordering::Relaxed) != PROGRESSIVE
         {
-            self.codec
-                .store(u16::from(update.codec_id), Ordering::Relaxed);
+            codec.store(u16::from(update.codec_id), Ordering::Relaxed);
         }
     }
 
     fn on_wire_to_surface2(&mut self, _pdu: &ironrdp_egfx::pdu::WireToSurface2Pdu) {
-        self.codec.store(PROGRESSIVE, Ordering::Relaxed);
+        self.watched.codec.store(PROGRESSIVE, Ordering::Relaxed);
     }
 }
 
