@@ -31,7 +31,8 @@ build: web ## The program, for development
 	@cargo build --package portico
 
 web: ## The web pages into web/dist
-	@scripts/prepare web
+	@scripts/prepare web rdp-client
+	@cargo xtask rdp-client
 	@cd web && npm run --silent build
 
 openapi: ## Write openapi/portico.json from the code, and the TypeScript types from it
