@@ -136,7 +136,7 @@ export async function startMock({ dist, port = 0 }) {
 
 const DESKTOP_ENDS = { refused: { wsa: 10061 }, untrusted: { tls: 42 }, logon: { http: 403 } };
 
-/** Speaks lines of JSON with dev/stand-in-rdp.ts. `black` and `none` open without a picture. */
+/** Speaks lines of JSON with dev/stand-in-rdp.ts. `black` and `none` open without a picture, `fixed` keeps its size. */
 function desktop(peer, own) {
   const say = (order) => peer.send(Buffer.from(`${JSON.stringify(order)}\n`));
   own.say = say;

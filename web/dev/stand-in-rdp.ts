@@ -126,6 +126,7 @@ export class RdpClient {
 
   resize(width: number, height: number): boolean {
     this.tell({ resize: [width, height] });
+    if (this.picture === 'fixed') return false;
     this.size = { width, height };
     this.happened.push({ type: 'resized', width, height });
     this.paint();

@@ -76,6 +76,20 @@ export async function openFromWebtop(page, resource) {
   await page.locator(`a[data-tile][href="/launch/${resource}"]`).first().click();
 }
 
+/** Ends what runs, so that a test begins with a session of its own. */
+export async function endAll(page) {
+  await page.goto('/');
+  await page.locator('[data-tile]').first().waitFor();
+  for (;;) {
+    const end = page.locator('.sessions button').first();
+    if ((await end.count()) === 0) return;
+    const before = await page.locator('.sessions > li').count();
+    await end.click();
+    await page.locator('dialog .danger').click();
+    await eventually('a session less', async () => (await page.locator('.sessions > li').count()) < before);
+  }
+}
+
 /** Waits until the viewer has its session; a refusal ends the test at once, in the page's words. */
 async function waitForViewer(page, timeout) {
   await page.waitForFunction(

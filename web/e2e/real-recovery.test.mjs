@@ -15,7 +15,11 @@ const lab = (...args) => execFileSync(process.env.PORTICO_LAB, args, { encoding:
 
 let browser;
 before(async () => {
-  browser = await launchChromium(['--ignore-certificate-errors']);
+  browser = await launchChromium([
+    '--ignore-certificate-errors',
+    // A script that a test serves may else open no WebSocket to this machine.
+    '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets',
+  ]);
 });
 after(async () => browser?.close());
 
@@ -136,14 +140,23 @@ describe('hosts', () => {
 describe('network level authentication', () => {
   test('a host that insists on it shows its desktop, and the browser never had the password', async () => {
     const page = await person('demo');
-    // Chromium's own protocol does not show what WebAssembly sends, so the page listens to itself.
+    // The viewer's worker sends, and a page cannot listen there: so the worker's script is served with
+    // an ear in front of it, which tells the page.
     await page.addInitScript(() => {
-      const { send } = WebSocket.prototype;
       window.sent = [];
+      new BroadcastChannel('sent').onmessage = (event) => window.sent.push(event.data);
+    });
+    const ear = `{
+      const { send } = WebSocket.prototype;
+      const told = new BroadcastChannel('sent');
       WebSocket.prototype.send = function (data) {
-        window.sent.push(data instanceof Blob ? data : new Blob([data]));
+        told.postMessage(new Blob([data]));
         return send.call(this, data);
       };
+    }\n`;
+    await page.context().route(/\/assets\/main-[^/]*\.js$/, async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: ear + (await response.text()) });
     });
     await openFromWebtop(page, 'nla-desktop');
     await waitForDesktop(page);

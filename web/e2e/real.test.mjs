@@ -9,7 +9,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import AxeBuilder from '@axe-core/playwright';
 import {
-  cuttableWay, difference, eventually, focusXterm, glimpse, launchChromium, newContext, openDesktop as openDesktopOf, openFromWebtop,
+  cuttableWay, difference, endAll, eventually, focusXterm, glimpse, launchChromium, newContext, openDesktop as openDesktopOf, openFromWebtop,
   readPixels, readTerminal, repeat, requireChromium, settled, shoot, signIn, typeInDesktop, typeInTerminal,
   waitForDesktop, waitForTerminal, watchErrors, XTERM,
 } from './lib.mjs';
@@ -38,20 +38,6 @@ async function axe(page, where) {
   const { violations } = await new AxeBuilder({ page }).setLegacyMode(true).analyze();
   const lines = violations.flatMap((violation) => violation.nodes.map((node) => `${violation.id}: ${node.target.join(' ')}`));
   assert.deepEqual(lines, [], `axe on ${where}`);
-}
-
-/** Ends what runs, so that a test begins with a session of its own. */
-async function endAll(page) {
-  await page.goto('/');
-  await page.locator('[data-tile]').first().waitFor();
-  for (;;) {
-    const end = page.locator('.sessions button').first();
-    if ((await end.count()) === 0) return;
-    const before = await page.locator('.sessions > li').count();
-    await end.click();
-    await page.locator('dialog .danger').click();
-    await eventually('a session less', async () => (await page.locator('.sessions > li').count()) < before);
-  }
 }
 
 const openDesktop = (page) => openDesktopOf(page, DESKTOP);

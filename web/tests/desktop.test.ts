@@ -90,7 +90,7 @@ describe('how a connection ended', () => {
       return outcome.is === 'ended' ? outcome.reason : outcome.is;
     };
     expect(reason({ code: 'closed', closed: { code: 1006, reason: '' } })).toBe('client-lost');
-    for (const code of ['panic', 'crashed', 'hung', 'flooded']) expect(reason({ code })).toBe('client-lost');
+    for (const code of ['panic', 'crashed', 'hung', 'flooded', 'protocol']) expect(reason({ code })).toBe('client-lost');
     expect(reason({ code: 'closed' })).toBe('host-closed');
     // The gateway only sees that the host closed; the host told the client more.
     expect(reason({ code: 'logged-off', closed: { code: 4000, reason: 'host-closed' } })).toBe('logged-off');

@@ -13,7 +13,8 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
-/// What pages may load. `unsafe-inline` is for styles only: the desktop component sets some.
+/// What pages may load. `unsafe-inline` is for styles only: the terminal sets some.
+/// The desktop viewer's worker is served with it as well, and compiles its WebAssembly under it.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
     script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
     connect-src 'self'; img-src 'self' data: blob:; font-src 'self'; worker-src 'self' blob:; \

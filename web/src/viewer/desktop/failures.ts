@@ -11,7 +11,7 @@ const ALERT = { badCertificate: 42, unknownCa: 48 } as const;
 /** HTTP status by which the gateway says that the broker ended the connection before it was open. */
 const CLOSED_BY_BROKER = 409;
 /** Ends that are of this side: the session goes on, and another worker can have it. */
-const OURS: ReadonlySet<string> = new Set(['panic', 'crashed', 'hung', 'flooded']);
+const OURS: ReadonlySet<string> = new Set(['panic', 'crashed', 'hung', 'flooded', 'protocol', 'limit']);
 
 /** `wasOpen`: whether the session was shown before. */
 export function outcomeOf(end: WorkerEnd, host: string, wasOpen: boolean): Outcome {

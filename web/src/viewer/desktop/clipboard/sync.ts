@@ -8,6 +8,7 @@ import type { ClipboardContent } from '../protocol';
 import { markOf, ofPaste, readDevice, readPermission, writeDevice } from './device';
 
 const KEY = 'portico-clipboard-auto';
+const FETCH_AFTER_MS = 80;
 
 interface Session {
   /** Offers this to the session, in place of what was offered before. */
@@ -23,6 +24,7 @@ export class ClipboardSync {
   private shared = '';
   private remoteHasNews = false;
   private mayRead = false;
+  private fetchTimer = 0;
   automatic: boolean;
 
   constructor(
@@ -58,9 +60,12 @@ export class ClipboardSync {
   }
 
   /** The session copied something. */
-  async remoteCopied(): Promise<void> {
+  remoteCopied(): void {
     this.remoteHasNews = true;
-    if (this.automatic && this.mayFetch && document.hasFocus()) await this.fetchNow();
+    window.clearTimeout(this.fetchTimer);
+    if (!this.automatic || !this.mayFetch || !document.hasFocus()) return;
+    // Programs often offer twice, and some hosts do not answer in the very moment of an offer.
+    this.fetchTimer = window.setTimeout(() => void this.fetchNow(), FETCH_AFTER_MS);
   }
 
   /** The window got the focus: the device's clipboard may be another one now. */
