@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::StatusCode,
 };
 use portico_broker::{Launch, LaunchError};
 use portico_model::{ResourceId, SessionId, launch::Client, people::Principal};
@@ -153,7 +153,7 @@ fn refused(error: LaunchError) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use axum::response::IntoResponse;
+    use axum::{http::header, response::IntoResponse};
     use portico_model::{
         HostId, PoolId,
         launch::{HostVerdict, NotChosen, Refusal},
