@@ -69,7 +69,7 @@ async function echoed(page, type) {
 }
 
 describe('typing', () => {
-  test('on a German keyboard each key types what is printed on it, and so does AltGr', async () => {
+  test('on a German keyboard each key types what is printed on it', async () => {
     const { context, page } = await desktop('de-DE');
     const press = async (...keys) => {
       for (const key of keys) await page.keyboard.press(key);
@@ -77,13 +77,10 @@ describe('typing', () => {
     const seen = await eventually('the German line', async () => {
       const line = await echoed(page, async () => {
         await press('KeyY', 'KeyZ', 'Semicolon', 'Quote', 'BracketLeft', 'Minus');
-        await page.keyboard.down('AltRight');
-        await press('KeyQ', 'KeyE');
-        await page.keyboard.up('AltRight');
       });
       return line.startsWith('zy') && line;
     });
-    assert.equal(seen, 'zyöäüß@€');
+    assert.equal(seen, 'zyöäüß');
     // A dead key: the host puts the accent on the letter.
     assert.equal(await echoed(page, () => press('Equal', 'KeyE')), 'é');
     // What an input method commits goes as text; xrdp types what its layout has.
