@@ -37,7 +37,7 @@ const RETRY_MS: u64 = 5_000;
 const PASSING: [&str; 3] = ["busy", "store-away", "authority-failed"];
 /// Code of a refusal to renew a certificate that was renewed a short time ago.
 const TOO_SOON: &str = "too-soon";
-/// Least time between two renewals. Brokers refuse earlier ones as [`TOO_SOON`].
+/// Least time between two renewals. Brokers refuse earlier ones as too soon.
 pub const RENEW_PAUSE: Duration = Duration::from_secs(600);
 /// Time between two tries to renew, at first and at most, in milliseconds.
 const RENEW_RETRY_MS: (u64, u64) = (60_000, 3_600_000);
