@@ -5,7 +5,7 @@
 //! pinned by the [`JoinToken`]. A message is JSON with its `kind`, in a frame: four bytes of
 //! length, big-endian, then the JSON ([`FrameDecoder`], [`encode`], [`decode`]). Over the link the
 //! `kind` stands first in it, and in a report its `number` second, without white space, so that a
-//! broker can refuse a message by its first bytes ([`mod@head`]).
+//! broker can refuse a message by its first bytes (its module `head`).
 //!
 //! # How versions get along
 //!
