@@ -1,15 +1,17 @@
 //! Shapes of the HTTP API. The API owns them: the domain types may change without it.
 
 mod hosts;
+mod join_tokens;
 mod launches;
 mod maintenances;
 mod ports;
 
 pub(crate) use hosts::{
-    HostSessionView, HostView, JoinTokenRequest, JoinTokenView, LoadHistoryView, MessageRequest,
-    ModeRequest, NewJoinTokenView, OutcomeView, ProbeRequest, ReasonRequest, RejectRequest,
-    RestartRequest, SeenRequest, WaitingView, placement_rule,
+    HostSessionView, HostView, LoadHistoryView, MessageRequest, ModeRequest, OutcomeView,
+    ProbeRequest, ReasonRequest, RejectRequest, RestartRequest, SeenRequest, WaitingView,
+    placement_rule,
 };
+pub(crate) use join_tokens::{JoinTokenRequest, JoinTokenView, NewJoinTokenView};
 pub(crate) use launches::LaunchRecordView;
 pub(crate) use maintenances::{MaintenanceRequest, MaintenanceView};
 pub(crate) use ports::PortPlanView;

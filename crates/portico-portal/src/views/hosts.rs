@@ -1,20 +1,31 @@
-//! Hosts, their agents, join tokens and maintenances, as operators see them.
+//! Hosts as operators see them.
 
-use portico_broker::{
-    AgentOverview, AgentState, AgentWaiting, HostOverview, Identity, LoadHistory, TokenState,
-    WaitingFor,
-};
+mod agents;
+mod load;
+mod requests;
+
+use portico_broker::{HostOverview, Identity};
 use portico_brokering::Sight;
 use portico_model::{
     Timestamp,
-    estate::{AgentLink, AgentMode, HostMode, Pin, PlacementRule},
+    estate::{HostMode, Pin, PlacementRule},
     launch::NotChosen,
-    seen::{HostSession, HostSessionKind, HostSessionState, Load, ModeSet, OrderOutcome, Pressure},
+    seen::ModeSet,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::ProtocolView;
+
+pub(crate) use agents::{
+    AgentLinkStateView, AgentLinkView, AgentModeView, AgentStateView, HostSessionView, OutcomeView,
+    WaitingView,
+};
+pub(crate) use load::{LoadHistoryView, LoadPointView, LoadView, PressureView};
+pub(crate) use requests::{
+    MessageRequest, ModeRequest, ProbeRequest, ReasonRequest, RejectRequest, RestartRequest,
+    SeenRequest, WantedModeView,
+};
 
 /// A host, for operators.
 #[derive(Debug, Serialize, ToSchema)]
@@ -160,143 +171,6 @@ pub(crate) struct WhyNotView {
     pub(crate) next_step: String,
 }
 
-/// Whether an agent shall run on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum AgentModeView {
-    /// No: the host is not managed, Portico knows only what a probe sees.
-    None,
-    /// Yes.
-    Required,
-}
-
-impl From<AgentMode> for AgentModeView {
-    fn from(mode: AgentMode) -> Self {
-        match mode {
-            AgentMode::None => Self::None,
-            AgentMode::Required => Self::Required,
-        }
-    }
-}
-
-/// What is known of an agent.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AgentStateView {
-    /// Where it stands.
-    pub(crate) state: AgentLinkStateView,
-    /// Since when, in milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) since_ms: Option<i64>,
-    /// Name and version of the program.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) software: Option<String>,
-    /// Operating system of the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) system: Option<String>,
-    /// Changes with each start of the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) boot: Option<String>,
-    /// Processors of the host.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cpus: Option<u32>,
-    /// Until when its certificate is good, in milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) certificate_expires_ms: Option<i64>,
-    /// Who opens the link.
-    pub(crate) link: AgentLinkView,
-}
-
-/// Where an agent stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum AgentLinkStateView {
-    /// Its link is open and it reports.
-    Connected,
-    /// It has not reported for a while.
-    Silent,
-    /// It never joined.
-    NeverJoined,
-    /// It waits for an operator.
-    Waiting,
-    /// Its certificate was revoked.
-    Revoked,
-}
-
-/// Who opens the agent link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum AgentLinkView {
-    /// The agent.
-    Dial,
-    /// The broker.
-    Listen,
-}
-
-/// How busy a host is. Shares are per ten thousand.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LoadView {
-    /// When it was reported, in milliseconds since 1970.
-    pub(crate) at_ms: i64,
-    /// Processor time in use.
-    pub(crate) cpu: u32,
-    /// Memory in use.
-    pub(crate) memory: u32,
-    /// Memory in bytes.
-    pub(crate) memory_total_bytes: u64,
-    /// Tasks ready to run for each processor; 10,000 is one.
-    pub(crate) run_queue: u32,
-    /// Time spent waiting for disks.
-    pub(crate) disk_wait: u32,
-    /// Pressure stall information, where the kernel has it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pressure: Option<PressureView>,
-    /// Bytes received each second.
-    pub(crate) received_bytes_s: u64,
-    /// Bytes sent each second.
-    pub(crate) sent_bytes_s: u64,
-    /// The load index that placement compares; lower is chosen first.
-    pub(crate) index: u32,
-}
-
-/// Share of the last 10 s in which some task was stalled, per ten thousand.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct PressureView {
-    /// For processor time.
-    pub(crate) cpu: u32,
-    /// For memory.
-    pub(crate) memory: u32,
-    /// For disks.
-    pub(crate) io: u32,
-}
-
-impl From<Pressure> for PressureView {
-    fn from(pressure: Pressure) -> Self {
-        Self {
-            cpu: pressure.cpu,
-            memory: pressure.memory,
-            io: pressure.io,
-        }
-    }
-}
-
-impl LoadView {
-    /// The view of a load reported at `at`.
-    pub(crate) fn new(load: &Load, at: Timestamp, index: u32) -> Self {
-        Self {
-            at_ms: at.unix_ms(),
-            cpu: load.cpu,
-            memory: load.memory,
-            memory_total_bytes: load.memory_total_bytes,
-            run_queue: load.run_queue,
-            disk_wait: load.disk_wait,
-            pressure: load.pressure.map(Into::into),
-            received_bytes_s: load.received_bytes_s,
-            sent_bytes_s: load.sent_bytes_s,
-            index,
-        }
-    }
-}
-
 /// Whether a host's identity can be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -318,272 +192,6 @@ pub(crate) struct PenaltyView {
     pub(crate) failures: u32,
     /// Until when it comes last, in milliseconds since 1970.
     pub(crate) until_ms: i64,
-}
-
-/// Load of a host over time.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LoadHistoryView {
-    /// Seconds between two points.
-    pub(crate) period_s: u32,
-    /// The points, oldest first.
-    pub(crate) points: Vec<LoadPointView>,
-}
-
-/// Load of a host at one time. Shares are per ten thousand.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct LoadPointView {
-    /// When, in milliseconds since 1970.
-    pub(crate) at_ms: i64,
-    /// Processor time in use.
-    pub(crate) cpu: u32,
-    /// Memory in use.
-    pub(crate) memory: u32,
-    /// Tasks ready to run for each processor; 10,000 is one.
-    pub(crate) run_queue: u32,
-    /// Time spent waiting for disks.
-    pub(crate) disk_wait: u32,
-    /// Sessions on it.
-    pub(crate) sessions: u32,
-}
-
-/// A session that the agent of a host sees.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct HostSessionView {
-    /// The agent's name for it.
-    pub(crate) key: String,
-    /// Account it runs as.
-    pub(crate) account: String,
-    /// What it is: `rdp`, `ssh` or `console`.
-    pub(crate) kind: String,
-    /// X display, terminal or seat.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) display: Option<String>,
-    /// `active` or `disconnected`.
-    pub(crate) state: String,
-    /// How long it exists.
-    pub(crate) age_s: u64,
-    /// How long nobody used it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) idle_s: Option<u64>,
-    /// Our session that it is; absent when Portico did not start it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) session: Option<String>,
-}
-
-impl HostSessionView {
-    /// The view of a session on a host, with ours that it is.
-    pub(crate) fn new(seen: &HostSession, session: Option<String>) -> Self {
-        let kind = match seen.kind {
-            HostSessionKind::Rdp => "rdp",
-            HostSessionKind::Ssh => "ssh",
-            HostSessionKind::Console => "console",
-        };
-        let state = match seen.state {
-            HostSessionState::Active => "active",
-            HostSessionState::Disconnected => "disconnected",
-        };
-        Self {
-            key: seen.key.clone(),
-            account: seen.account.clone(),
-            kind: kind.into(),
-            display: seen.display.clone(),
-            state: state.into(),
-            age_s: seen.age_s,
-            idle_s: seen.idle_s,
-            session,
-        }
-    }
-}
-
-/// What became of an order to an agent.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct OutcomeView {
-    /// `done`, `not-found`, `failed` or `not-supported`.
-    pub(crate) outcome: String,
-    /// In words.
-    pub(crate) detail: String,
-}
-
-impl From<OrderOutcome> for OutcomeView {
-    fn from(outcome: OrderOutcome) -> Self {
-        let (outcome, detail) = match outcome {
-            OrderOutcome::Done { detail } => ("done", detail),
-            OrderOutcome::NotFound => ("not-found", "the session is not there any more".into()),
-            OrderOutcome::Failed { detail } => ("failed", detail),
-            OrderOutcome::NotSupported { detail } => ("not-supported", detail),
-            OrderOutcome::Identities { identities } => {
-                let identities: Vec<String> = identities.iter().map(pin).collect();
-                ("done", identities.join(", "))
-            }
-        };
-        Self {
-            outcome: outcome.into(),
-            detail,
-        }
-    }
-}
-
-/// A mode to set on a host.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct ModeRequest {
-    /// Which; `estate` goes back to what the estate says.
-    pub(crate) mode: WantedModeView,
-    /// Why. Free text.
-    #[serde(default)]
-    pub(crate) reason: String,
-    /// Whether it ends with the next start of the host.
-    #[serde(default)]
-    pub(crate) until_restart: bool,
-}
-
-/// A mode to set on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum WantedModeView {
-    /// New sessions and reconnections.
-    Enabled,
-    /// Reconnections only.
-    Drain,
-    /// Nothing.
-    Disabled,
-    /// What the estate says.
-    Estate,
-}
-
-impl From<WantedModeView> for Option<HostMode> {
-    fn from(mode: WantedModeView) -> Self {
-        match mode {
-            WantedModeView::Enabled => Some(HostMode::Enabled),
-            WantedModeView::Drain => Some(HostMode::Drain),
-            WantedModeView::Disabled => Some(HostMode::Disabled),
-            WantedModeView::Estate => None,
-        }
-    }
-}
-
-/// A reason. Free text.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct ReasonRequest {
-    /// The reason.
-    #[serde(default)]
-    pub(crate) reason: String,
-}
-
-/// A text to show to people.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct MessageRequest {
-    /// The text.
-    pub(crate) text: String,
-}
-
-/// A restart.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct RestartRequest {
-    /// Seconds from now.
-    pub(crate) after_s: u32,
-    /// What people there are told.
-    #[serde(default)]
-    pub(crate) text: String,
-}
-
-/// What an agent shall probe.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct ProbeRequest {
-    /// Host whose protocol it tries.
-    pub(crate) host: String,
-}
-
-/// What an operator was shown, and answers.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct SeenRequest {
-    /// Fingerprint of what was shown, all 64 hexadecimal digits of it. When something else waits
-    /// by now, nothing is done.
-    pub(crate) fingerprint: String,
-}
-
-/// Which machine to turn away.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct RejectRequest {
-    /// Fingerprint of what was shown; without it whichever machine waits is turned away.
-    #[serde(default)]
-    pub(crate) fingerprint: Option<String>,
-}
-
-/// Something about an agent that an operator must decide.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct WaitingView {
-    /// Its host.
-    pub(crate) host: String,
-    /// `join`: it wants a certificate for a new key. `identity`: its host shows another identity.
-    pub(crate) kind: String,
-    /// Since when, in milliseconds since 1970.
-    pub(crate) at_ms: i64,
-    /// Names what waits, in 64 hexadecimal digits; an answer has to say it. For `join` it is the
-    /// SHA-256 of the machine's key, for `identity` one of all identities that are offered.
-    pub(crate) fingerprint: String,
-    /// Where it came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) address: Option<String>,
-    /// Name and version of the program.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) software: Option<String>,
-    /// SHA-256 of its new key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key_sha256: Option<String>,
-    /// Identities that are accepted so far.
-    pub(crate) accepted: Vec<String>,
-    /// Identities that the host shows now.
-    pub(crate) offered: Vec<String>,
-}
-
-/// A join token to make.
-#[derive(Debug, Deserialize, ToSchema)]
-pub(crate) struct JoinTokenRequest {
-    /// Host that may join with it.
-    pub(crate) host: String,
-    /// Whether the host takes sessions at once instead of starting in drain.
-    #[serde(default)]
-    pub(crate) enable: bool,
-    /// Whether it may take the place of an agent that has joined before.
-    #[serde(default)]
-    pub(crate) rejoin: bool,
-    /// Seconds for which it is good, an hour unless told, an hour at most.
-    #[serde(default)]
-    pub(crate) life_s: Option<u32>,
-}
-
-/// A join token, shown once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct NewJoinTokenView {
-    /// Its id, for revoking.
-    pub(crate) id: String,
-    /// The token: a secret.
-    pub(crate) token: String,
-    /// Host that may join with it.
-    pub(crate) host: String,
-    /// Until when, in milliseconds since 1970.
-    pub(crate) expires_at_ms: i64,
-    /// What to run on the host.
-    pub(crate) command: String,
-}
-
-/// A join token without its secret.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct JoinTokenView {
-    /// Its id, for revoking.
-    pub(crate) id: String,
-    /// Host that may join with it.
-    pub(crate) host: String,
-    /// Until when, in milliseconds since 1970.
-    pub(crate) expires_at_ms: i64,
-    /// Whether the host takes sessions at once.
-    pub(crate) enable: bool,
-    /// Whether it may take the place of an agent that has joined before.
-    pub(crate) rejoin: bool,
-    /// `usable`, `lapsed` or `used`.
-    pub(crate) state: String,
-    /// Who made it.
-    pub(crate) created_by: String,
 }
 
 /// A placement rule in the words of the estate file.
@@ -684,30 +292,6 @@ impl From<&NotChosen> for WhyNotView {
     }
 }
 
-impl From<&AgentOverview> for AgentStateView {
-    fn from(agent: &AgentOverview) -> Self {
-        Self {
-            state: match agent.state {
-                AgentState::Connected => AgentLinkStateView::Connected,
-                AgentState::Silent => AgentLinkStateView::Silent,
-                AgentState::NeverJoined => AgentLinkStateView::NeverJoined,
-                AgentState::Waiting => AgentLinkStateView::Waiting,
-                AgentState::Revoked => AgentLinkStateView::Revoked,
-            },
-            since_ms: agent.since.map(Timestamp::unix_ms),
-            software: agent.software.clone(),
-            system: agent.system.clone(),
-            boot: agent.boot.clone(),
-            cpus: agent.cpus,
-            certificate_expires_ms: agent.certificate_expires_at.map(Timestamp::unix_ms),
-            link: match agent.opened_by {
-                AgentLink::Dial => AgentLinkView::Dial,
-                AgentLink::Listen => AgentLinkView::Listen,
-            },
-        }
-    }
-}
-
 impl From<Identity> for IdentityView {
     fn from(identity: Identity) -> Self {
         match identity {
@@ -715,77 +299,6 @@ impl From<Identity> for IdentityView {
             Identity::Accepted => Self::Accepted,
             Identity::Changed => Self::Changed,
             Identity::None => Self::None,
-        }
-    }
-}
-
-impl From<LoadHistory> for LoadHistoryView {
-    fn from(history: LoadHistory) -> Self {
-        let points = history.points.into_iter().map(|point| LoadPointView {
-            at_ms: point.at.unix_ms(),
-            cpu: point.cpu,
-            memory: point.memory,
-            run_queue: point.run_queue,
-            disk_wait: point.disk_wait,
-            sessions: point.sessions,
-        });
-        Self {
-            period_s: history.period_s,
-            points: points.collect(),
-        }
-    }
-}
-
-impl From<&AgentWaiting> for WaitingView {
-    fn from(waiting: &AgentWaiting) -> Self {
-        let view = Self {
-            host: waiting.host.to_string(),
-            kind: String::new(),
-            at_ms: waiting.at.unix_ms(),
-            fingerprint: waiting.fingerprint.to_string(),
-            address: None,
-            software: None,
-            key_sha256: None,
-            accepted: Vec::new(),
-            offered: Vec::new(),
-        };
-        match &waiting.what {
-            WaitingFor::Join {
-                address,
-                software,
-                key_sha256,
-            } => Self {
-                kind: "join".into(),
-                address: address.map(|address| address.to_string()),
-                software: Some(software.clone()),
-                key_sha256: Some(key_sha256.clone()),
-                ..view
-            },
-            WaitingFor::Identity { offered, accepted } => Self {
-                kind: "identity".into(),
-                accepted: pins(accepted),
-                offered: pins(offered),
-                ..view
-            },
-        }
-    }
-}
-
-impl From<&portico_broker::JoinTokenView> for JoinTokenView {
-    fn from(token: &portico_broker::JoinTokenView) -> Self {
-        Self {
-            id: token.id.to_string(),
-            host: token.host.to_string(),
-            expires_at_ms: token.expires_at.unix_ms(),
-            enable: token.enable,
-            rejoin: token.rejoin,
-            state: match &token.state {
-                TokenState::Usable => "usable",
-                TokenState::Lapsed => "lapsed",
-                TokenState::Used { .. } => "used",
-            }
-            .into(),
-            created_by: token.created_by.clone(),
         }
     }
 }
