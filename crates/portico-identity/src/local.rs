@@ -1,14 +1,14 @@
 //! Verifying the passwords of local users, on a bounded pool and with uniform timing.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use portico_model::Secret;
 use tokio::sync::Semaphore;
 
-use crate::password::{self, HashError};
+use crate::password::{self, HashError, Memory};
 
 /// Computations that run at once; each takes [`password::MEMORY_KIB`] and one thread.
 pub const WORKERS: usize = 2;
@@ -30,10 +30,12 @@ pub enum Verdict {
 pub struct VerifyBusy;
 
 /// Checks passwords against argon2id hashes, a few at a time.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LocalUsers {
     queue: Arc<Semaphore>,
     workers: Arc<Semaphore>,
+    /// Of workers that are idle; as many as ever worked at once.
+    memories: Arc<Mutex<Vec<Memory>>>,
     dummy_hash: Arc<str>,
     computations: Arc<AtomicU64>,
 }
@@ -51,6 +53,7 @@ impl LocalUsers {
         Ok(Self {
             queue: Arc::new(Semaphore::new(workers.saturating_add(queue_len_max))),
             workers: Arc::new(Semaphore::new(workers)),
+            memories: Arc::default(),
             dummy_hash: password::hash_password(&unknown)?.into(),
             computations: Arc::default(),
         })
@@ -69,17 +72,19 @@ impl LocalUsers {
             Some(hash) if known => hash.into(),
             _ => Arc::clone(&self.dummy_hash),
         };
-        self.run(move || match password::verify_password(&password, &hash) {
-            Ok(true) if known => Verdict::Right,
-            _ => Verdict::Wrong,
-        })
+        self.run(
+            move |memory| match password::verify_password_in(memory, &password, &hash) {
+                Ok(true) if known => Verdict::Right,
+                _ => Verdict::Wrong,
+            },
+        )
         .await
         .map(|verdict| verdict.unwrap_or(Verdict::Wrong))
     }
 
     /// Hashes a new password on the same pool. `Ok(Err(_))` when it cannot be hashed.
     pub async fn hash(&self, password: Secret) -> Result<Result<String, HashError>, VerifyBusy> {
-        self.run(move || password::hash_password(&password))
+        self.run(move |memory| password::hash_password_in(memory, &password))
             .await
             .map(|hashed| hashed.unwrap_or(Err(HashError::Failed)))
     }
@@ -92,7 +97,7 @@ impl LocalUsers {
     /// `Ok(None)` when the computation itself broke down.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<Option<T>, VerifyBusy> {
         let place = Arc::clone(&self.queue)
             .try_acquire_owned()
@@ -103,8 +108,18 @@ impl LocalUsers {
             .map_err(|_| VerifyBusy)?;
         self.computations.fetch_add(1, Ordering::Relaxed);
         // The permits travel with the work: a caller that goes away frees nothing early.
+        let memories = Arc::clone(&self.memories);
         let task = tokio::task::spawn_blocking(move || {
-            let outcome = work();
+            let kept = memories
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
+            let mut memory = kept.unwrap_or_default();
+            let outcome = work(&mut memory);
+            memories
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(memory);
             drop((worker, place));
             outcome
         });

@@ -2,11 +2,15 @@
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use portico_model::{Secret, UserId};
 
 use crate::tokens;
+
+mod memory;
+
+pub(crate) use memory::Memory;
 
 /// Memory of one computation in KiB (OWASP Password Storage Cheat Sheet, argon2id: m = 19 MiB,
 /// t = 2, p = 1).
@@ -43,39 +47,88 @@ pub enum HashError {
 /// Hashes `password` with the constants of this module into a PHC string. Takes tens of
 /// milliseconds: in services go through [`LocalUsers::hash`](crate::LocalUsers::hash).
 pub fn hash_password(password: &Secret) -> Result<String, HashError> {
-    let text = password.expose();
-    if text.len() > PASSWORD_LEN_MAX {
-        return Err(HashError::TooLong);
-    }
+    hash_password_in(&mut Memory::default(), password)
+}
+
+/// [`hash_password`] in memory that is there already.
+pub(crate) fn hash_password_in(
+    memory: &mut Memory,
+    password: &Secret,
+) -> Result<String, HashError> {
+    let text = text_of(password)?;
     let salt = tokens::random_bytes::<16>().map_err(|_| HashError::Failed)?;
-    let hash: PasswordHash = argon2()?
-        .hash_password_with_salt(text.as_bytes(), &salt)
-        .map_err(|_| HashError::Failed)?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::Failed)?;
+    let output = compute(
+        memory,
+        text,
+        &salt,
+        Version::V0x13,
+        &params,
+        Params::DEFAULT_OUTPUT_LEN,
+    )?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|_| HashError::Failed)?,
+        salt: Some(Salt::new(&salt).map_err(|_| HashError::Failed)?),
+        hash: Some(output),
+    };
     Ok(hash.to_string())
 }
 
 /// Whether `password` is the one that `phc` was made from. As slow as hashing.
-pub fn verify_password(password: &Secret, phc: &str) -> Result<bool, HashError> {
-    let text = password.expose();
+pub(crate) fn verify_password_in(
+    memory: &mut Memory,
+    password: &Secret,
+    phc: &str,
+) -> Result<bool, HashError> {
+    let text = text_of(password)?;
+    let hash = parse(phc)?;
+    let params = Params::try_from(&hash).map_err(|_| HashError::Form)?;
+    let version = match hash.version {
+        Some(version) => Version::try_from(version).map_err(|_| HashError::Form)?,
+        None => Version::default(),
+    };
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+        return Err(HashError::Form);
+    };
+    let output = compute(memory, text, &salt, version, &params, expected.len())
+        .map_err(|_| HashError::Form)?;
+    // Takes the same time wherever they differ.
+    Ok(output == expected)
+}
+
+fn text_of(password: &Secret) -> Result<&[u8], HashError> {
+    let text = password.expose().as_bytes();
     if text.len() > PASSWORD_LEN_MAX {
         return Err(HashError::TooLong);
     }
-    let hash = parse(phc)?;
-    match argon2()?.verify_password(text.as_bytes(), &hash) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(_) => Err(HashError::Form),
-    }
+    Ok(text)
 }
 
-/// Whether `phc` is a hash that [`verify_password`] accepts; for hashes from outside.
+fn compute(
+    memory: &mut Memory,
+    text: &[u8],
+    salt: &[u8],
+    version: Version,
+    params: &Params,
+    output_len: usize,
+) -> Result<Output, HashError> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, version, params.clone());
+    let mut output = [0; Output::MAX_LENGTH];
+    let output = output.get_mut(..output_len).ok_or(HashError::Form)?;
+    memory
+        .lend(params, |blocks| {
+            argon2.hash_password_into_with_memory(text, salt, output, blocks)
+        })
+        .map_err(|_| HashError::Failed)?;
+    Output::new(output).map_err(|_| HashError::Failed)
+}
+
+/// Whether `phc` is a hash that [`LocalUsers::verify`](crate::LocalUsers::verify) accepts; for
+/// hashes from outside.
 pub fn check_hash(phc: &str) -> Result<(), HashError> {
     parse(phc).map(|_| ())
-}
-
-fn argon2() -> Result<Argon2<'static>, HashError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|_| HashError::Failed)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
 fn parse(phc: &str) -> Result<PasswordHash, HashError> {
@@ -183,6 +236,10 @@ pub fn check_new_password(user: &UserId, password: &Secret) -> Result<(), WeakPa
 mod tests {
     use super::*;
 
+    fn verify(password: &Secret, phc: &str) -> Result<bool, HashError> {
+        verify_password_in(&mut Memory::default(), password, phc)
+    }
+
     fn secret(text: &str) -> Secret {
         Secret::new(text.to_owned())
     }
@@ -196,15 +253,9 @@ mod tests {
             "{first}"
         );
         assert_ne!(first, second);
-        assert_eq!(
-            verify_password(&secret("a long enough one"), &first),
-            Ok(true)
-        );
-        assert_eq!(
-            verify_password(&secret("a long enough onE"), &first),
-            Ok(false)
-        );
-        assert_eq!(verify_password(&secret(""), &first), Ok(false));
+        assert_eq!(verify(&secret("a long enough one"), &first), Ok(true));
+        assert_eq!(verify(&secret("a long enough onE"), &first), Ok(false));
+        assert_eq!(verify(&secret(""), &first), Ok(false));
     }
 
     #[test]
@@ -231,10 +282,7 @@ mod tests {
     fn a_password_beyond_the_limit_is_not_hashed() {
         let long = secret(&"x".repeat(PASSWORD_LEN_MAX + 1));
         assert_eq!(hash_password(&long), Err(HashError::TooLong));
-        assert_eq!(
-            verify_password(&long, "$argon2id$"),
-            Err(HashError::TooLong)
-        );
+        assert_eq!(verify(&long, "$argon2id$"), Err(HashError::TooLong));
     }
 
     #[test]

@@ -17,14 +17,11 @@ use utoipa::ToSchema;
 
 use super::ProtocolView;
 
-pub(crate) use agents::{
-    AgentLinkStateView, AgentLinkView, AgentModeView, AgentStateView, HostSessionView, OutcomeView,
-    WaitingView,
-};
-pub(crate) use load::{LoadHistoryView, LoadPointView, LoadView, PressureView};
+pub(crate) use agents::{AgentModeView, AgentStateView, HostSessionView, OutcomeView, WaitingView};
+pub(crate) use load::{LoadHistoryView, LoadView};
 pub(crate) use requests::{
     MessageRequest, ModeRequest, ProbeRequest, ReasonRequest, RejectRequest, RestartRequest,
-    SeenRequest, WantedModeView,
+    SeenRequest,
 };
 
 /// A host, for operators.

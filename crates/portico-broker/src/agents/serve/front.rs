@@ -10,9 +10,10 @@ use portico_net::{
 use tokio::{
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 
-use super::{Shell, enroll, link};
+use super::{Shell, enroll, link, refusals::Refusals};
 
 /// Connections of which it is not known yet who opened them.
 pub(super) const STRANGERS_MAX: usize = 128;
@@ -69,6 +70,7 @@ async fn take(
 ) {
     let permits = Arc::new(Semaphore::new(STRANGERS_MAX));
     let strangers = Places::of_strangers(STRANGERS_PER_ADDRESS_MAX, STRANGERS_MAX);
+    let mut refusals = Refusals::default();
     loop {
         let next = async {
             // Before the connection: those that are too many wait in the kernel.
@@ -91,7 +93,9 @@ async fn take(
         };
         let (stranger, place) = (strangers.take(address.ip()), places.take(address.ip()));
         let (Some(stranger), Some(place)) = (stranger, place) else {
-            tracing::warn!(flow = %listener.flow(), %address, "Too many connections from one address");
+            if let Some(refused) = refusals.count(Instant::now()) {
+                tracing::warn!(flow = %listener.flow(), %address, refused, "Too many connections from one address");
+            }
             continue;
         };
         serve(Taken {

@@ -9,6 +9,7 @@ mod front;
 mod link;
 mod metered;
 mod presence;
+mod refusals;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
