@@ -322,7 +322,7 @@ function launchOf(own, resource, resumed) {
     reconnect_grant: `grant-${tickets}`,
     resumed,
     gateway: { path: `/session/${viewer}` },
-    policy: { clipboard: own.clipboard, idle_timeout_s: 3600, total_timeout_s: 86400 },
+    policy: { clipboard: own.clipboard, microphone: own.microphone ?? 'off', idle_timeout_s: 3600, total_timeout_s: 86400 },
     host: viewer === 'terminal' ? 'ssh1' : 'sh1',
   };
 }

@@ -133,6 +133,32 @@ export class RdpClient {
     return true;
   }
 
+  arrange(monitors: string): boolean {
+    const wanted = JSON.parse(monitors) as { left: number; top: number; width: number; height: number }[];
+    this.tell({ arrange: wanted });
+    if (this.picture === 'fixed') return false;
+    const left = Math.min(...wanted.map((one) => one.left));
+    const top = Math.min(...wanted.map((one) => one.top));
+    const width = Math.max(...wanted.map((one) => one.left + one.width)) - left;
+    const height = Math.max(...wanted.map((one) => one.top + one.height)) - top;
+    this.size = { width, height };
+    this.happened.push({ type: 'resized', width, height });
+    this.paint();
+    return true;
+  }
+
+  finger(id: number, phase: number, x: number, y: number): void {
+    this.tell({ finger: id, phase, at: [x, y] });
+  }
+
+  pen(state: number, x: number, y: number, pressure: number, tiltX: number, tiltY: number): void {
+    this.tell({ pen: state, at: [x, y], pressure, tilt: [tiltX, tiltY] });
+  }
+
+  microphone(samples: Uint8Array): void {
+    this.tell({ heard: samples.length });
+  }
+
   visible(on: boolean): void {
     this.tell({ visible: on });
   }

@@ -33,15 +33,18 @@ use ironrdp_session::{
 use ironrdp_svc::SvcProcessorMessages;
 
 use crate::{
-    ClipboardFormat, End, EndCode, Event, PointerChange,
+    ClipboardFormat, End, EndCode, Event, Monitor, PointerChange,
     channels::{
         clipboard,
         graphics::{Composed, Graphics},
+        microphone::Packet,
     },
     input::slow_path,
     limits::{CHANNEL_MESSAGE_MAX, PIXELS_MAX, REACTIVATIONS_MAX, SIDE_MAX},
+    monitors,
     output::Output,
     peek,
+    touch::Touch,
 };
 
 /// An open desktop.
@@ -62,6 +65,7 @@ pub(crate) struct Active {
     /// Why the host will end the connection, if it said so.
     error_info: Option<u32>,
     now: Option<MonotonicInstant>,
+    pub(crate) touch: Touch,
 }
 
 impl Active {
@@ -96,6 +100,7 @@ impl Active {
             suppress_output: result.suppress_output_support,
             error_info: None,
             now: None,
+            touch: Touch::default(),
         };
         active.set_size(size.width, size.height, output)?;
         Ok(active)
@@ -156,7 +161,12 @@ impl Active {
             note_fast_path_codec(pdu, output);
         }
         self.handle(outputs, output)?;
-        self.compose(output)
+        self.compose(output)?;
+        self.touch.follow(
+            &mut self.stage,
+            now.as_millis().saturating_mul(1_000),
+            output,
+        )
     }
 
     /// Refuses messages that would fill the memory before anything looks at them.
@@ -227,6 +237,35 @@ impl Active {
             }
             Some(Err(error)) => Err(self.end("resize", error)),
         }
+    }
+
+    /// Asks for several monitors; `false` when the host takes none.
+    pub(crate) fn arrange(
+        &mut self,
+        monitors: &[Monitor],
+        output: &mut Output,
+    ) -> Result<bool, End> {
+        let Ok(layout) = monitors::layout(monitors) else {
+            return Ok(false);
+        };
+        match self.stage.encode_monitor_layout(&layout) {
+            Some(Ok(bytes)) => {
+                output.send(&bytes);
+                Ok(true)
+            }
+            // More, or larger ones, than the host takes.
+            None | Some(Err(_)) => Ok(false),
+        }
+    }
+
+    /// Sends what the microphone's channel made.
+    pub(crate) fn microphone(&mut self, packet: Packet, output: &mut Output) -> Result<(), End> {
+        let bytes = self
+            .stage
+            .encode_dvc_messages(packet.0)
+            .map_err(|error| self.end("the microphone", error))?;
+        output.send(&bytes);
+        Ok(())
     }
 
     /// Tells the host what the device's clipboard has.

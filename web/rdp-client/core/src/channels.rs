@@ -10,11 +10,12 @@ use std::sync::{
 use ironrdp_connector::ClientConnector;
 use ironrdp_dvc::DrdynvcClient;
 
-use crate::{Event, Settings};
+use crate::{Event, Settings, touch};
 
 pub(crate) mod clipboard;
 pub(crate) mod display;
 pub(crate) mod graphics;
+pub(crate) mod microphone;
 pub(crate) mod sound;
 
 use clipboard::ClipboardNotice;
@@ -29,6 +30,8 @@ pub(crate) enum Notice {
     Clipboard(ClipboardNotice),
     /// Of the sound.
     Sound(SoundNotice),
+    /// What the device heard, ready to be sent.
+    Microphone(microphone::Packet),
 }
 
 /// The channels' way out, and the time, which they may not read themselves.
@@ -82,10 +85,25 @@ impl Outlet {
 }
 
 /// Attaches the channels that the settings want.
-pub(crate) fn attach(connector: &mut ClientConnector, settings: &Settings, outlet: &Outlet) {
+pub(crate) fn attach(
+    connector: &mut ClientConnector,
+    settings: &Settings,
+    outlet: &Outlet,
+    microphone: &microphone::Microphone,
+) {
     let mut dynamic = DrdynvcClient::new().with_dynamic_channel(display::channel(outlet.clone()));
     if settings.graphics_pipeline {
         dynamic.attach_dynamic_channel(graphics::Graphics::new());
+    }
+    if settings.touch {
+        dynamic = dynamic.with_dynamic_channel_factory(ironrdp_rdpei::CHANNEL_NAME, touch::channel);
+    }
+    if settings.microphone {
+        let (outlet, microphone) = (outlet.clone(), microphone.clone());
+        // xrdp opens it anew for each program that listens.
+        dynamic = dynamic.with_dynamic_channel_factory(ironrdp_rdpeai::CHANNEL_NAME, move || {
+            microphone::channel(&outlet, &microphone)
+        });
     }
     if settings.sound {
         dynamic.attach_dynamic_channel(sound::dynamic_channel(outlet));

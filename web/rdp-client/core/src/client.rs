@@ -9,13 +9,16 @@ use ironrdp_core::{MonotonicInstant, WriteBuf};
 use ironrdp_pdu::{Action, input::fast_path::FastPathInputEvent};
 
 use crate::{
-    ClipboardFormat, End, EndCode, Event, Settings, Stats, Step,
+    ClipboardFormat, End, EndCode, Event, FingerPhase, Monitor, PenSample, Settings, Stats, Step,
     active::{Active, chain},
-    channels::{Notice, Outlet, clipboard::ClipboardNotice, sound::SoundNotice},
+    channels::{
+        Notice, Outlet, clipboard::ClipboardNotice, microphone::Microphone, sound::SoundNotice,
+    },
     cleanpath,
     connect::{self, Early},
     inbox::Inbox,
     input::Input,
+    monitors,
     output::Output,
     peek,
 };
@@ -35,6 +38,7 @@ pub struct Client {
     notices: Receiver<Notice>,
     now: MonotonicInstant,
     clipboard: Clipboard,
+    microphone: Microphone,
 }
 
 /// The device's side of the clipboard.
@@ -74,6 +78,7 @@ impl Client {
             notices,
             now: MonotonicInstant::from_millis(0),
             clipboard: Clipboard::default(),
+            microphone: Microphone::default(),
         };
         match client.begin(settings) {
             Ok(connector) => client.state = State::Answer(connector),
@@ -85,7 +90,11 @@ impl Client {
     fn begin(&mut self, settings: &str) -> Result<Box<ClientConnector>, End> {
         let settings = Settings::from_json(settings)
             .map_err(|error| End::new(EndCode::Settings, error.to_string()))?;
-        let mut connector = Box::new(connect::connector(&settings, &self.outlet)?);
+        let mut connector = Box::new(connect::connector(
+            &settings,
+            &self.outlet,
+            &self.microphone,
+        )?);
         let mut x224 = WriteBuf::new();
         connector
             .step_no_input(&mut x224)
@@ -202,6 +211,27 @@ impl Client {
     pub fn release_all(&mut self) {
         let events = self.input.release_all();
         self.send_input(&events);
+        let now_us = self.now_us();
+        self.with_session(|active, output| {
+            active.touch.cancel_all(&mut active.stage, now_us, output)
+        });
+    }
+
+    /// A finger on the glass, by a number of the page's; pressure is 0 to 1024, 0 for unknown.
+    /// Ignored unless the event `TouchInput` said that the host takes fingers.
+    pub fn finger(&mut self, id: u32, phase: FingerPhase, x: u16, y: u16, pressure: u16) {
+        let now_us = self.now_us();
+        self.with_session(|active, output| {
+            let at = (x, y, pressure);
+            active
+                .touch
+                .finger(&mut active.stage, (id, phase), at, now_us, output)
+        });
+    }
+
+    /// The pen; ignored unless the event `TouchInput` said that the host takes one.
+    pub fn pen(&mut self, sample: PenSample) {
+        self.with_session(|active, output| active.touch.pen(&mut active.stage, sample, output));
     }
 
     /// Tells the host the state of the lock keys.
@@ -217,6 +247,27 @@ impl Client {
             Ok(())
         });
         asked
+    }
+
+    /// Asks for several monitors; `false` when they make no desktop, or the host takes none (yet).
+    pub fn arrange(&mut self, monitors: &[Monitor]) -> bool {
+        let mut asked = false;
+        if monitors::desktop_size(monitors).is_some() {
+            self.with_session(|active, output| {
+                asked = active.arrange(monitors, output)?;
+                Ok(())
+            });
+        }
+        asked
+    }
+
+    /// What the microphone heard, in the format of the last event `MicrophoneWanted`: interleaved
+    /// samples of 16 bits, little endian. Dropped while the host does not listen.
+    pub fn microphone(&mut self, samples: &[u8]) {
+        if matches!(self.state, State::Session(_)) {
+            self.microphone.heard(samples);
+            self.settle(Ok(()));
+        }
     }
 
     /// Whether anybody looks; a host sends no pictures while nobody does.
@@ -285,6 +336,10 @@ impl Client {
         }
     }
 
+    fn now_us(&self) -> u64 {
+        self.outlet.now_ms().saturating_mul(1_000)
+    }
+
     fn session(&self) -> Option<&Active> {
         match &self.state {
             State::Session(active) => Some(active),
@@ -342,6 +397,11 @@ impl Client {
                 self.output.wave(format, &samples);
             }
             Notice::Sound(SoundNotice::Silence) => {}
+            Notice::Microphone(packet) => {
+                if let State::Session(active) = &mut self.state {
+                    active.microphone(packet, &mut self.output)?;
+                }
+            }
         }
         Ok(())
     }

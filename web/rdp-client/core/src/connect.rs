@@ -18,7 +18,8 @@ use ironrdp_pdu::{
 };
 
 use crate::{
-    End, EndCode, Settings, TimeZone, TransitionDate, channels, limits::EARLY_BYTES_MAX, peek,
+    End, EndCode, Settings, TimeZone, TransitionDate, channels, limits::EARLY_BYTES_MAX, monitors,
+    peek,
 };
 
 /// Build number that is reported: that of a current Windows client, as hosts switch features
@@ -29,6 +30,7 @@ const CLIENT_BUILD: u32 = 19_041;
 pub(crate) fn connector(
     settings: &Settings,
     outlet: &channels::Outlet,
+    microphone: &channels::microphone::Microphone,
 ) -> Result<ClientConnector, End> {
     // The gateway opens the connection; the host is told no address of the device.
     let nowhere = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
@@ -41,20 +43,24 @@ pub(crate) fn connector(
             random_bits,
         });
     }
-    channels::attach(&mut connector, settings, outlet);
+    channels::attach(&mut connector, settings, outlet, microphone);
     Ok(connector)
 }
 
 fn config(settings: &Settings) -> Result<Config, End> {
     let codecs = client_codecs_capabilities(&["remotefx"])
         .map_err(|error| End::new(EndCode::Settings, error))?;
+    let (monitor_layout, monitor_extended_layout) =
+        monitors::connect_data(&settings.monitors).unzip();
+    let (width, height) = match &monitor_layout {
+        Some(_) => monitors::desktop_size(&settings.monitors),
+        None => None,
+    }
+    .unwrap_or((settings.width, settings.height));
     Ok(Config {
-        desktop_size: DesktopSize {
-            width: settings.width,
-            height: settings.height,
-        },
-        monitor_layout: None,
-        monitor_extended_layout: None,
+        desktop_size: DesktopSize { width, height },
+        monitor_layout,
+        monitor_extended_layout,
         desktop_scale_factor: settings.scale_percent,
         desktop_physical_size: None,
         desktop_orientation: None,
@@ -97,7 +103,7 @@ fn config(settings: &Settings) -> Result<Config, End> {
         request_data: None,
         autologon: true,
         enable_audio_playback: settings.sound,
-        enable_audio_capture: false,
+        enable_audio_capture: settings.microphone,
         performance_flags: PerformanceFlags::DISABLE_WALLPAPER
             | PerformanceFlags::DISABLE_FULLWINDOWDRAG
             | PerformanceFlags::DISABLE_MENUANIMATIONS

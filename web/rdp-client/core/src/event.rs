@@ -66,6 +66,22 @@ pub enum Event {
         /// Largest picture of all monitors together, in pixels.
         max_area: u64,
     },
+    /// What of the device's touch input the host takes from now on (MS-RDPEI).
+    TouchInput {
+        /// Fingers.
+        fingers: bool,
+        /// A pen.
+        pen: bool,
+    },
+    /// The host listens from now on (MS-RDPEAI); it wants PCM of 16 bits.
+    MicrophoneWanted {
+        /// 1 or 2.
+        channels: u16,
+        /// Samples per second and channel.
+        rate: u32,
+    },
+    /// The host listens no more.
+    MicrophoneUnwanted,
     /// The lock keys as the host has them (MS-RDPBCGR 2.2.8.2.1.1).
     KeyboardLeds {
         /// Scroll Lock.

@@ -47,5 +47,12 @@ pub const CLIPBOARD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Sound that waits for the worker, in bytes: four seconds in stereo at 48 kHz. The oldest goes.
 pub const SOUND_BYTES_MAX: usize = 4 * 48_000 * 4;
 
+/// Contacts of fingers at a time; the host is told so.
+pub const TOUCH_CONTACTS_MAX: u16 = 10;
+
+/// One packet of the microphone that a host may ask for, in bytes: a third of a second of the best
+/// format. What waits for a packet to be full is never more.
+pub const MICROPHONE_PACKET_MAX: usize = 64 * 1024;
+
 /// One message of a virtual channel, in bytes, put together from its parts.
 pub const CHANNEL_MESSAGE_MAX: u32 = 64 * 1024 * 1024;

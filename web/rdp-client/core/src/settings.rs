@@ -2,8 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::limits::{
-    MONITORS_MAX, PIXELS_MAX, SETTINGS_LEN_MAX, SIDE_MAX, SIDE_MIN, TICKET_LEN_MAX,
+use crate::{
+    limits::{PIXELS_MAX, SETTINGS_LEN_MAX, SIDE_MAX, SIDE_MIN, TICKET_LEN_MAX},
+    monitors,
 };
 
 /// The settings of a connection, as the worker gives them in JSON (camel case).
@@ -37,7 +38,13 @@ pub struct Settings {
     /// Whether the graphics pipeline (MS-RDPEGFX) is offered.
     #[serde(default = "yes")]
     pub graphics_pipeline: bool,
-    /// Monitors, when there is more than one.
+    /// Whether touch input is offered (MS-RDPEI).
+    #[serde(default)]
+    pub touch: bool,
+    /// Whether the host may ask for the microphone (MS-RDPEAI).
+    #[serde(default)]
+    pub microphone: bool,
+    /// Monitors, when there is more than one; then the desktop is the rectangle around them.
     #[serde(default)]
     pub monitors: Vec<Monitor>,
     /// Keys of an earlier connection to the same session.
@@ -154,11 +161,10 @@ impl Settings {
             usize::from(self.width) * usize::from(self.height) <= PIXELS_MAX,
         )?;
         within("scalePercent", (100..=500).contains(&self.scale_percent))?;
-        within("monitors", self.monitors.len() <= MONITORS_MAX)?;
-        for monitor in &self.monitors {
-            within("monitors", (SIDE_MIN..=SIDE_MAX).contains(&monitor.width))?;
-            within("monitors", (SIDE_MIN..=SIDE_MAX).contains(&monitor.height))?;
-        }
+        within(
+            "monitors",
+            self.monitors.is_empty() || monitors::desktop_size(&self.monitors).is_some(),
+        )?;
         for date in [self.time_zone.standard_date, self.time_zone.daylight_date]
             .into_iter()
             .flatten()

@@ -8,7 +8,7 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
-use rdp_client_core::Client;
+use rdp_client_core::{Client, FingerPhase, Monitor, PenSample};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -153,6 +153,45 @@ impl RdpClient {
     /// Asks for another size; `false` when the host takes none.
     pub fn resize(&mut self, width: u32, height: u32, scale_percent: u32) -> bool {
         self.client.resize(width, height, scale_percent)
+    }
+
+    /// Asks for several monitors, as a JSON array as in the settings; `false` when the host takes
+    /// none.
+    pub fn arrange(&mut self, monitors: &str) -> bool {
+        // What is no list of monitors is none, which is refused.
+        let monitors: Vec<Monitor> = serde_json::from_str(monitors).unwrap_or_default();
+        self.client.arrange(&monitors)
+    }
+
+    /// A finger on the glass: phase 0 down, 1 move, 2 up, anything else cancel.
+    pub fn finger(&mut self, id: u32, phase: u8, x: u16, y: u16, pressure: u16) {
+        let phase = match phase {
+            0 => FingerPhase::Down,
+            1 => FingerPhase::Move,
+            2 => FingerPhase::Up,
+            _ => FingerPhase::Cancel,
+        };
+        self.client.finger(id, phase, x, y, pressure);
+    }
+
+    /// The pen; state is the sum of 1 in range, 2 touches, 4 barrel button, 8 eraser.
+    pub fn pen(&mut self, state: u8, x: u16, y: u16, pressure: u16, tilt_x: i16, tilt_y: i16) {
+        self.client.pen(PenSample {
+            x,
+            y,
+            in_range: state & 1 != 0,
+            in_contact: state & 2 != 0,
+            pressure,
+            tilt_x,
+            tilt_y,
+            barrel: state & 4 != 0,
+            eraser: state & 8 != 0,
+        });
+    }
+
+    /// What the microphone heard: interleaved samples of 16 bits, little endian.
+    pub fn microphone(&mut self, samples: &[u8]) {
+        self.client.microphone(samples);
     }
 
     /// Whether anybody looks.

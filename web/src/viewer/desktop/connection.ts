@@ -5,6 +5,7 @@
 import type { ClipboardPolicy, Launch } from '../../api/types';
 import { webSocketUrl, type ConnectionEvents, type Outcome } from '../connection';
 import { failed, outcomeOf } from './failures';
+import type { TouchTaken } from './input/direct-touch';
 import type {
   ClipboardContent,
   FromWorker,
@@ -14,7 +15,9 @@ import type {
   ToWorker,
   WorkerEnd,
 } from './protocol';
+import { bounds, MAIN, partOf, type Rect, type ScreenMonitor } from './screens/layout';
 import { settingsOf } from './settings';
+import type { MicrophoneFormat } from './sound/microphone';
 import { desktopSize, placePicture, scalePercent, type Scale, type Size } from './size';
 import { takeWorker } from './worker/spare';
 
@@ -43,6 +46,9 @@ export interface DesktopOptions {
   keyboardLayout: number;
   /** A picture that stays black is shown in the end: some desktops are. */
   acceptBlack: boolean;
+  microphone: boolean;
+  /** Windows of the session, when there are several; the first is the viewer. */
+  monitors: readonly ScreenMonitor[];
 }
 
 export interface DesktopEvents extends ConnectionEvents {
@@ -58,6 +64,10 @@ export interface DesktopEvents extends ConnectionEvents {
   soundFormat: (format: SoundFormat) => void;
   soundVolume: (left: number, right: number) => void;
   statistics: (statistics: Statistics) => void;
+  /** What of touch input the host takes; how many monitors; what it wants of the microphone. */
+  touch: (taken: TouchTaken) => void;
+  monitors: (max: number) => void;
+  microphone: (wanted: MicrophoneFormat | undefined) => void;
 }
 
 export class DesktopConnection {
@@ -69,6 +79,7 @@ export class DesktopConnection {
   private viewport: Size;
   private ratio: number;
   private picture: Size;
+  private monitors: readonly ScreenMonitor[];
   private isOpen = false;
   private isActive = false;
   private wasDrawn = false;
@@ -86,7 +97,8 @@ export class DesktopConnection {
     this.scale = options.scale;
     this.viewport = options.viewport;
     this.ratio = options.ratio;
-    this.picture = desktopSize(options.viewport, options.ratio);
+    this.monitors = options.monitors.length > 1 ? options.monitors : [];
+    this.picture = bounds(this.monitors) ?? desktopSize(options.viewport, options.ratio);
   }
 
   open(): void {
@@ -110,6 +122,8 @@ export class DesktopConnection {
       ratio: options.ratio,
       keyboardLayout: options.keyboardLayout,
       clipboard: options.clipboard !== 'none',
+      microphone: options.microphone,
+      monitors: this.monitors,
     });
     this.post({ type: 'connect', url, settings, canvas: offscreen }, [offscreen]);
     this.after(CONNECT_MS, () => {
@@ -140,8 +154,34 @@ export class DesktopConnection {
     this.place();
     const size = desktopSize(this.viewport, ratio);
     const isSame = size.width === this.picture.width && size.height === this.picture.height;
-    if (this.scale === 'real' || isSame || !this.isActive) return;
-    this.post({ type: 'resize', ...size, scalePercent: scalePercent(ratio) });
+    if (this.scale !== 'real' && !isSame && this.monitors.length === 0) this.askForSize(size);
+  }
+
+  /** Several monitors, each with its window; none: the viewer alone. */
+  arrange(monitors: readonly ScreenMonitor[]): void {
+    const before = this.monitors;
+    this.monitors = monitors.length > 1 ? monitors : [];
+    const isSame = JSON.stringify(before) === JSON.stringify(this.monitors) && this.part(MAIN) !== undefined;
+    this.post({ type: 'arrange', monitors: this.monitors, ask: this.isActive && this.monitors.length > 1 && !isSame });
+    this.place();
+    if (before.length > 0 && this.monitors.length === 0) this.askForSize(desktopSize(this.viewport, this.ratio));
+  }
+
+  addCanvas(id: number, canvas: OffscreenCanvas): void {
+    this.post({ type: 'screen-canvas', id, canvas }, [canvas]);
+  }
+
+  /** What a window shows of the picture; nothing while the host has not followed. */
+  part(id: number): Rect | undefined {
+    return partOf(id, this.monitors, this.picture);
+  }
+
+  get pictureSize(): Size {
+    return this.picture;
+  }
+
+  microphonePort(port: MessagePort): void {
+    this.post({ type: 'microphone-port', port }, [port]);
   }
 
   /** What the session has copied; undefined when it does not give it. */
@@ -216,6 +256,15 @@ export class DesktopConnection {
       case 'end':
         this.ended(message.end);
         return;
+      case 'touch':
+        this.events.touch(message.taken);
+        return;
+      case 'monitors':
+        this.events.monitors(message.max);
+        return;
+      case 'microphone':
+        this.events.microphone(message.wanted);
+        return;
       case 'can-resize':
       case 'loaded':
     }
@@ -272,13 +321,18 @@ export class DesktopConnection {
   private place(): void {
     const { style } = this.canvas;
     const pixelRatio = window.devicePixelRatio;
-    const { left, top, width, height, isWhole } = placePicture(this.picture, this.viewport, this.scale, pixelRatio);
+    const shown = this.part(MAIN) ?? this.picture;
+    const { left, top, width, height, isWhole } = placePicture(shown, this.viewport, this.scale, pixelRatio);
     style.left = `${left}px`;
     style.top = `${top}px`;
     style.width = `${width}px`;
     style.height = `${height}px`;
     style.imageRendering = isWhole ? 'pixelated' : 'auto';
-    this.events.placed(width / this.picture.width);
+    this.events.placed(width / shown.width);
+  }
+
+  private askForSize(size: Size): void {
+    if (this.isActive) this.post({ type: 'resize', ...size, scalePercent: scalePercent(this.ratio) });
   }
 
   private post(message: ToWorker, transfer: Transferable[] = []): void {

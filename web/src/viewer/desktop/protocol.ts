@@ -2,6 +2,8 @@
  * What page and worker of a desktop connection say to each other. One worker serves one connection:
  * it owns WebSocket, RDP client and canvas, and is ended with them.
  */
+import type { TouchTaken } from './input/direct-touch';
+import type { ScreenMonitor } from './screens/layout';
 
 /** What the RDP client wants to know before it connects; goes to it as JSON. */
 export interface Settings {
@@ -17,6 +19,7 @@ export interface Settings {
   clipboard: boolean;
   drive: boolean;
   touch: boolean;
+  microphone: boolean;
   h264: boolean;
   /** Empty for one, of the size above. */
   monitors: readonly Monitor[];
@@ -73,6 +76,18 @@ export interface LockKeys {
   kana: boolean;
 }
 
+export interface PenState {
+  inRange: boolean;
+  touches: boolean;
+  barrel: boolean;
+  eraser: boolean;
+  /** 0 to 1024. */
+  pressure: number;
+  /** Degrees. */
+  tiltX: number;
+  tiltY: number;
+}
+
 export type ToWorker =
   | { type: 'connect'; url: string; settings: Settings; canvas: OffscreenCanvas }
   | { type: 'key'; key: Scancode; pressed: boolean }
@@ -85,6 +100,15 @@ export type ToWorker =
   | { type: 'release-all' }
   | { type: 'lock-keys'; locks: LockKeys }
   | { type: 'resize'; width: number; height: number; scalePercent: number }
+  /** Places are in pixels of the picture; phase 0 down, 1 move, 2 up, 3 cancel. */
+  | { type: 'finger'; id: number; phase: 0 | 1 | 2 | 3; x: number; y: number; pressure: number }
+  | ({ type: 'pen'; x: number; y: number } & PenState)
+  /** A window for the monitor `id`, named by the next `arrange`. */
+  | { type: 'screen-canvas'; id: number; canvas: OffscreenCanvas }
+  /** Which window shows which part; `ask`: the host shall make its monitors so. */
+  | { type: 'arrange'; monitors: readonly ScreenMonitor[]; ask: boolean }
+  /** Where samples of the microphone come from, in the format that the session wants. */
+  | { type: 'microphone-port'; port: MessagePort }
   | { type: 'visible'; on: boolean }
   /** Asks for everything to be sent again: the picture did not come. */
   | { type: 'repaint' }
@@ -155,6 +179,12 @@ export type FromWorker =
   | { type: 'picture' }
   | { type: 'resized'; width: number; height: number }
   | { type: 'can-resize'; can: boolean }
+  /** How many monitors the host takes while connected. */
+  | { type: 'monitors'; max: number }
+  /** What of touch input the host takes from now on. */
+  | { type: 'touch'; taken: TouchTaken }
+  /** The session listens in this format, or no more. */
+  | { type: 'microphone'; wanted: { channels: number; rate: number } | undefined }
   | { type: 'pointer'; shape: PointerShape }
   | { type: 'clipboard-offer'; kinds: readonly ClipboardKind[] }
   /** Answer to `clipboard-fetch`; undefined when the host did not give it. */

@@ -1,5 +1,5 @@
 /** What the RDP client is told about this device. */
-import type { ClockChange, Settings, TimeZone } from './protocol';
+import type { ClockChange, Monitor, Settings, TimeZone } from './protocol';
 import { scalePercent, type Size } from './size';
 
 /** At most 15 characters: what Windows shows for a client (MS-RDPBCGR 2.2.1.3.2, clientName). */
@@ -12,9 +12,11 @@ export interface Device {
   ratio: number;
   keyboardLayout: number;
   clipboard: boolean;
+  microphone: boolean;
+  monitors: readonly Monitor[];
 }
 
-export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipboard }: Device): Settings {
+export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipboard, microphone, monitors }: Device): Settings {
   return {
     ticket,
     ...size,
@@ -25,9 +27,11 @@ export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipbo
     sound: true,
     clipboard,
     drive: false,
-    touch: false,
+    // Whether the device has a touch screen may change; a host that asks gets no touch without one.
+    touch: true,
+    microphone,
     h264: false,
-    monitors: [],
+    monitors,
   };
 }
 

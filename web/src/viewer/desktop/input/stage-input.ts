@@ -2,12 +2,14 @@
  * Input of the desktop viewer: listens on the stage and on its hidden input field, and says what the
  * session shall get. The field has the keyboard: only a field gets what an input method composes.
  */
+import { DirectTouch, type ContactInput, type TouchMode, type TouchTaken } from './direct-touch';
 import { platformOf, Keyboard, type KeyboardMode } from './keyboard';
 import { softEdit } from './soft-text';
 import { TouchGestures, type TouchAction, type TouchInput } from './touch';
 import { Wheel, type WheelInput } from './wheel';
 import type { ToWorker } from '../protocol';
-import { toPicture } from '../size';
+import { toDesktop, type Rect } from '../screens/layout';
+import { toPicture, type Size } from '../size';
 
 /** Bits of `PointerEvent.buttons`, and the button of the session each of them is. */
 const BUTTONS: readonly (readonly [bit: number, button: number])[] = [[1, 0], [4, 1], [2, 2], [8, 3], [16, 4]];
@@ -20,6 +22,9 @@ export interface StageEnds {
   send: (order: ToWorker) => void;
   /** The canvas that shows the session now. */
   canvas: () => HTMLCanvasElement | undefined;
+  /** The part of the picture that it shows, where that is not all. */
+  part: () => Rect | undefined;
+  picture: () => Size | undefined;
   /** Whether the device's clipboard comes with the paste event, as it may not be read otherwise. */
   wantsPaste: () => boolean;
   pasted: (data: DataTransfer) => void;
@@ -28,7 +33,10 @@ export interface StageEnds {
 export class StageInput {
   private readonly keyboard: Keyboard;
   private readonly wheel = new Wheel();
-  private readonly touch = new TouchGestures();
+  private readonly gestures = new TouchGestures();
+  private readonly direct: DirectTouch;
+  private touchMode: TouchMode = 'direct';
+  private taken: TouchTaken = { fingers: false, pen: false };
   private readonly stop = new AbortController();
   private buttons = 0;
   private longPressTimer = 0;
@@ -44,6 +52,7 @@ export class StageInput {
     mode: KeyboardMode,
   ) {
     this.keyboard = new Keyboard((order) => ends.send(order), platformOf(navigator.userAgent), mode);
+    this.direct = new DirectTouch((order) => ends.send(order));
     this.listen();
   }
 
@@ -62,9 +71,17 @@ export class StageInput {
     this.keyboard.mode = mode;
   }
 
-  /** Lets go of every key and button that the host believes to be held. */
+  /** What the person wants of touches, and what the host takes. */
+  setTouch(mode: TouchMode, taken: TouchTaken): void {
+    if (mode !== this.touchMode) this.releaseAll();
+    this.touchMode = mode;
+    this.taken = taken;
+  }
+
+  /** Lets go of every key, button and finger that the host believes to be held. */
   releaseAll(): void {
     this.buttons = 0;
+    this.direct.clear();
     this.flushPaste();
     this.keyboard.releaseAll();
   }
@@ -95,12 +112,13 @@ export class StageInput {
     field.addEventListener('paste', (event) => this.onPaste(event), at);
     field.addEventListener('focus', () => this.keyboard.forgetLocks(), at);
     field.addEventListener('blur', () => this.onBlur(), at);
-    window.addEventListener('blur', () => this.releaseAll(), at);
+    this.page.addEventListener('blur', () => this.releaseAll(), at);
 
     stage.addEventListener('pointerdown', (event) => this.onPointer(event, 'down'), at);
     stage.addEventListener('pointermove', (event) => this.onPointer(event, 'move'), at);
     stage.addEventListener('pointerup', (event) => this.onPointer(event, 'up'), at);
     stage.addEventListener('pointercancel', (event) => this.onPointer(event, 'cancel'), at);
+    stage.addEventListener('pointerleave', (event) => this.onLeave(event), at);
     stage.addEventListener('wheel', (event) => this.onWheel(event), at);
     // Middle click pastes or scrolls, buttons 3 and 4 go through the history: here the session has them.
     for (const type of ['mousedown', 'mouseup', 'auxclick', 'contextmenu', 'dragstart', 'selectstart']) {
@@ -201,8 +219,9 @@ export class StageInput {
       this.stage.setPointerCapture(event.pointerId);
       this.moveField(event);
       // The press of a finger must not close an on-screen keyboard, nor open one.
-      if (document.activeElement !== this.field) this.focus();
+      if (this.stage.ownerDocument.activeElement !== this.field) this.focus();
     }
+    if (this.isDirect && this.direct.feed(contact(event, type), this.point(event, canvas), this.taken)) return;
     if (event.pointerType === 'touch') {
       this.onTouch(event, type);
       return;
@@ -218,14 +237,21 @@ export class StageInput {
     this.buttons ^= changed;
   }
 
+  /** A pen that is lifted away gives no other event. */
+  private onLeave(event: PointerEvent): void {
+    const canvas = this.ends.canvas();
+    if (event.pointerType !== 'pen' || !this.isDirect || !canvas) return;
+    this.direct.feed(contact(event, 'leave'), this.point(event, canvas), this.taken);
+  }
+
   private onTouch(event: PointerEvent, type: TouchInput['type']): void {
     const input: TouchInput = { type, id: event.pointerId, x: event.clientX, y: event.clientY, timeStamp: event.timeStamp };
-    for (const action of this.touch.feed(input)) this.act(action);
+    for (const action of this.gestures.feed(input)) this.act(action);
     window.clearTimeout(this.longPressTimer);
-    const dueMs = this.touch.longPressAtMs;
+    const dueMs = this.gestures.longPressAtMs;
     if (dueMs === undefined) return;
     this.longPressTimer = window.setTimeout(() => {
-      for (const action of this.touch.longPress(Math.max(dueMs, performance.now()))) this.act(action);
+      for (const action of this.gestures.longPress(Math.max(dueMs, performance.now()))) this.act(action);
     }, dueMs - performance.now());
   }
 
@@ -252,7 +278,20 @@ export class StageInput {
   }
 
   private point(event: { clientX: number; clientY: number }, canvas: HTMLCanvasElement): { x: number; y: number } {
-    return toPicture({ x: event.clientX, y: event.clientY }, canvas.getBoundingClientRect(), canvas);
+    const at = { x: event.clientX, y: event.clientY };
+    const box = canvas.getBoundingClientRect();
+    const part = this.ends.part();
+    const picture = this.ends.picture();
+    return part && picture ? toDesktop(at, box, part, picture) : toPicture(at, box, canvas);
+  }
+
+  private get isDirect(): boolean {
+    return this.touchMode === 'direct';
+  }
+
+  /** The window that the stage is in, which may be another one than this code's. */
+  private get page(): Window {
+    return this.stage.ownerDocument.defaultView ?? window;
   }
 
   /** Input methods show their window where the field is: at the last click, mostly at the caret. */
@@ -261,6 +300,11 @@ export class StageInput {
     this.field.style.left = `${event.clientX - box.left + this.stage.scrollLeft}px`;
     this.field.style.top = `${event.clientY - box.top + this.stage.scrollTop}px`;
   }
+}
+
+function contact(event: PointerEvent, type: ContactInput['type']): ContactInput {
+  const { pointerType, pointerId, pressure, buttons, tiltX, tiltY } = event;
+  return { type, pointerType, pointerId, pressure, buttons, tiltX, tiltY };
 }
 
 function isPasteChord(event: KeyboardEvent): boolean {

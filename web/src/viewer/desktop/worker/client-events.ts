@@ -23,7 +23,10 @@ export type ClientEvent =
   | { type: 'sound-format'; channels: number; rate: number; bits: number }
   /** 0 to 65535 for each side. */
   | { type: 'sound-volume'; left: number; right: number }
-  | { type: 'display-control' }
+  | { type: 'display-control'; maxMonitors: number }
+  | { type: 'touch-input'; fingers: boolean; pen: boolean }
+  | { type: 'microphone-wanted'; channels: number; rate: number }
+  | { type: 'microphone-unwanted' }
   | { type: 'end'; code: string; message: string; cleanpath?: CleanPathError }
   /** Events that this page does not use yet. */
   | { type: 'keyboard-leds' | 'auto-reconnect-cookie' | 'signed-in' | 'sign-in-notice' };

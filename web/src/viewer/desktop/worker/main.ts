@@ -6,6 +6,8 @@ import { Session } from './session';
 const loading: Promise<Module> = start();
 let session: Session | undefined;
 let isOver = false;
+/** Orders that came before there was a session: a few, as the page sends no input before. */
+const early: ToWorker[] = [];
 
 function tell(message: FromWorker, transfer: Transferable[] = []): void {
   if (isOver) return;
@@ -42,7 +44,9 @@ self.addEventListener('unhandledrejection', (event) => {
 self.addEventListener('message', (event: MessageEvent<ToWorker>) => {
   const message = event.data;
   if (message.type === 'connect') void connect(message);
-  else session?.take(message);
+  else if (session) session.take(message);
+  // Canvases of other windows come right behind the connection, which waits for the client.
+  else early.push(message);
 });
 
 async function connect(message: Extract<ToWorker, { type: 'connect' }>): Promise<void> {
@@ -56,6 +60,7 @@ async function connect(message: Extract<ToWorker, { type: 'connect' }>): Promise
   try {
     const client = new RdpClient(JSON.stringify(message.settings));
     session = new Session(client, wasm, message.canvas, message.url, tell, (error) => crashed('panic', error));
+    for (const order of early.splice(0)) session.take(order);
   } catch (error) {
     crashed('panic', error);
   }

@@ -1,5 +1,7 @@
 /** Brings the changed parts of the client's picture onto the canvas. */
 
+import type { Rect } from '../screens/layout';
+
 /** Looks at every so-manieth pixel for one that is not black; odd, so that columns differ by row. */
 const LOOK_STEP = 7;
 /** The bits of a pixel that make it more than almost black, in memory order (RGBA, little endian). */
@@ -15,6 +17,7 @@ export interface Picture {
 export class Painter {
   private readonly context: OffscreenCanvasRenderingContext2D | null;
   private image: ImageData | undefined;
+  private part: Rect | undefined;
   private sawPicture = false;
 
   constructor(
@@ -25,20 +28,35 @@ export class Painter {
     this.context = canvas.getContext('2d', { alpha: false, desynchronized: true });
   }
 
-  /** The picture has another size: the canvas follows and is black until it is painted. */
-  resize(width: number, height: number): void {
-    if (this.canvas.width !== width) this.canvas.width = width;
-    if (this.canvas.height !== height) this.canvas.height = height;
+  /**
+   * Another part of the picture, or none: the canvas gets its size and is black until it is painted.
+   * It may reach beyond the picture.
+   */
+  show(part: Rect | undefined): void {
+    this.part = part;
+    if (!part) return;
+    if (this.canvas.width !== part.width) this.canvas.width = part.width;
+    if (this.canvas.height !== part.height) this.canvas.height = part.height;
   }
 
-  /** Paints rectangles given as x, y, width, height. */
+  /** Paints rectangles of the picture, given as x, y, width, height. */
   paint(rectangles: Uint32Array): void {
     const image = this.view();
-    if (!image || !this.context) return;
+    const { part } = this;
+    if (!image || !this.context || !part) return;
     for (let at = 0; at + 3 < rectangles.length; at += 4) {
       const [x = 0, y = 0, width = 0, height = 0] = rectangles.subarray(at, at + 4);
-      this.context.putImageData(image, 0, 0, x, y, width, height);
+      const left = Math.max(x, part.left);
+      const top = Math.max(y, part.top);
+      const right = Math.min(x + width, part.left + part.width);
+      const bottom = Math.min(y + height, part.top + part.height);
+      if (right <= left || bottom <= top) continue;
+      this.context.putImageData(image, -part.left, -part.top, left, top, right - left, bottom - top);
     }
+  }
+
+  paintAll(): void {
+    this.paint(new Uint32Array([0, 0, this.picture.width(), this.picture.height()]));
   }
 
   /** Whether anything but black is in the picture; true from the first time on. */

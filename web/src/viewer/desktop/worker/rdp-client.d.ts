@@ -39,6 +39,14 @@ declare module 'virtual:rdp-client' {
     releaseAll(): void;
     lockKeys(scroll: boolean, num: boolean, caps: boolean, kana: boolean): void;
     resize(width: number, height: number, scalePercent: number): boolean;
+    /** JSON array of `Monitor`; false when the host takes none. */
+    arrange(monitors: string): boolean;
+    /** Phase 0 down, 1 move, 2 up, 3 cancel; pressure 0 to 1024, 0 for unknown. */
+    finger(id: number, phase: number, x: number, y: number, pressure: number): void;
+    /** State: sum of 1 in range, 2 touches, 4 barrel button, 8 eraser. */
+    pen(state: number, x: number, y: number, pressure: number, tiltX: number, tiltY: number): void;
+    /** Interleaved s16le in the format that the host wants; dropped while it does not listen. */
+    microphone(samples: Uint8Array): void;
     visible(on: boolean): void;
     clipboardOffer(formats: string): void;
     clipboardData(requestId: number, bytes: Uint8Array | undefined): void;

@@ -11,6 +11,7 @@ import { Counters } from './counters';
 import { Inbox } from './inbox';
 import { Painter } from './painter';
 import { PointerImages } from './pointer-images';
+import { Screens } from './screens';
 
 /** Longest decoding at one go; then drawing and input have their turn. */
 const SLICE_MS = 12;
@@ -25,13 +26,14 @@ export class Session {
   reached = false;
   private readonly socket: WebSocket;
   private readonly inbox = new Inbox();
-  private readonly painter: Painter;
+  private readonly screens: Screens;
   private readonly counters = new Counters(performance.now());
   private readonly pointer: PointerImages;
   private readonly clipboard: HostClipboard;
   private readonly next = new MessageChannel();
   private readonly ticking: number;
   private sound: MessagePort | undefined;
+  private microphone: MessagePort | undefined;
   private isSliceDue = false;
   private isDrawDue = false;
   private drawTimer = 0;
@@ -48,7 +50,8 @@ export class Session {
     private readonly tell: (message: FromWorker, transfer?: Transferable[]) => void,
     private readonly crashed: (error: unknown) => void,
   ) {
-    this.painter = new Painter(canvas, client, wasm.memory);
+    const painterOf = (one: OffscreenCanvas): Painter => new Painter(one, client, wasm.memory);
+    this.screens = new Screens(painterOf(canvas), client, painterOf);
     this.pointer = new PointerImages((shape) => tell({ type: 'pointer', shape }));
     this.clipboard = new HostClipboard(client, tell, () => this.flush());
     this.next.port1.onmessage = () => this.guard(() => this.slice());
@@ -77,6 +80,7 @@ export class Session {
     self.clearTimeout(this.drawTimer);
     this.next.port1.close();
     this.sound?.close();
+    this.microphone?.close();
     if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000, 'client-closed');
   }
 
@@ -110,6 +114,26 @@ export class Session {
       case 'resize':
         this.tell({ type: 'can-resize', can: client.resize(message.width, message.height, message.scalePercent) });
         return;
+      case 'screen-canvas':
+        this.screens.add(message.id, message.canvas);
+        return;
+      case 'arrange':
+        this.screens.arrange(message.monitors);
+        if (message.ask) client.arrange(JSON.stringify(message.monitors));
+        return;
+      case 'finger':
+        this.touched(message.phase === 0);
+        client.finger(message.id, message.phase, message.x, message.y, message.pressure);
+        return;
+      case 'pen':
+        this.touched(message.touches);
+        client.pen(penBits(message), message.x, message.y, message.pressure, message.tiltX, message.tiltY);
+        return;
+      case 'microphone-port':
+        this.microphone?.close();
+        this.microphone = message.port;
+        message.port.onmessage = (event: MessageEvent<Uint8Array>) => this.guard(() => this.heard(event.data));
+        return;
       case 'visible':
         client.visible(message.on);
         return;
@@ -134,6 +158,19 @@ export class Session {
         return;
       case 'connect':
     }
+  }
+
+  /** Frames of touch input carry the time (MS-RDPEI 2.2.3.3.1). */
+  private touched(isNew: boolean): void {
+    const nowMs = performance.now();
+    if (isNew) this.counters.asked(nowMs);
+    this.client.tick(nowMs);
+  }
+
+  private heard(samples: Uint8Array): void {
+    if (this.isDone) return;
+    this.client.microphone(samples);
+    this.flush();
   }
 
   private opened(): void {
@@ -202,7 +239,7 @@ export class Session {
         this.tell({ type: 'progress', step: event.step === 'open' ? 'active' : event.step });
         return;
       case 'resized':
-        this.painter.resize(event.width, event.height);
+        this.screens.resize();
         this.tell({ type: 'resized', width: event.width, height: event.height });
         return;
       case 'pointer':
@@ -235,6 +272,16 @@ export class Session {
         return;
       case 'display-control':
         this.tell({ type: 'can-resize', can: true });
+        this.tell({ type: 'monitors', max: event.maxMonitors });
+        return;
+      case 'touch-input':
+        this.tell({ type: 'touch', taken: { fingers: event.fingers, pen: event.pen } });
+        return;
+      case 'microphone-wanted':
+        this.tell({ type: 'microphone', wanted: { channels: event.channels, rate: event.rate } });
+        return;
+      case 'microphone-unwanted':
+        this.tell({ type: 'microphone', wanted: undefined });
         return;
       // The device's own locks are what the person sees; and the broker's grant brings a session back.
       case 'keyboard-leds':
@@ -267,14 +314,14 @@ export class Session {
     const damage = this.client.damage();
     if (damage.length === 0) return;
     const beganMs = performance.now();
-    this.painter.paint(damage);
+    this.screens.paint(damage);
     const nowMs = performance.now();
     this.counters.painted(nowMs, nowMs - beganMs);
     if (!this.wasDrawn) {
       this.wasDrawn = true;
       this.tell({ type: 'drawn' });
     }
-    if (!this.hadPicture && this.painter.hasPicture()) {
+    if (!this.hadPicture && this.screens.hasPicture()) {
       this.hadPicture = true;
       this.tell({ type: 'picture' });
     }
@@ -332,4 +379,9 @@ export class Session {
       this.crashed(error);
     }
   }
+}
+
+/** State of a pen as the client takes it. */
+function penBits(pen: Extract<ToWorker, { type: 'pen' }>): number {
+  return (pen.inRange ? 1 : 0) | (pen.touches ? 2 : 0) | (pen.barrel ? 4 : 0) | (pen.eraser ? 8 : 0);
 }
