@@ -124,6 +124,7 @@ impl Inner {
             clipboard: policy.clipboard,
             idle_timeout_s: policy.idle_timeout_s,
             total_timeout_s: policy.total_timeout_s,
+            microphone: policy.microphone,
             granted_at: self.clock.now(),
         })
     }

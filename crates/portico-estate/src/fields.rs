@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use portico_model::{
     estate::{
         AgentLink, AgentMode, ClientSite, Clipboard, Entitlement, Group, Host, HostMode,
-        LoadWeights, Pin, PlacementRule, Pool, Protocol, RdpSecurity, Resource, ResourceKind,
+        LoadWeights, Microphone, Pin, PlacementRule, Pool, Protocol, RdpSecurity, Resource, ResourceKind,
         ResumeFrom, SessionPolicy, SessionsPerAccount, SessionsPerUser, Site, SiteRule, User,
         WeeklyTime,
     },
@@ -291,6 +291,10 @@ pub(crate) fn session_policy(policy: &SessionPolicy) -> Fields {
         Clipboard::FromHost => "from-host",
         Clipboard::Both => "both",
     };
+    let microphone = match policy.microphone {
+        Microphone::Off => "off",
+        Microphone::On => "on",
+    };
     vec![
         ("clipboard", quoted(clipboard)),
         ("idle_timeout_s", policy.idle_timeout_s.to_string()),
@@ -300,6 +304,7 @@ pub(crate) fn session_policy(policy: &SessionPolicy) -> Fields {
             policy.disconnected_timeout_s.to_string(),
         ),
         ("session_timeout_s", policy.session_timeout_s.to_string()),
+        ("microphone", quoted(microphone)),
     ]
 }
 

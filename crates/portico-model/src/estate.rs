@@ -509,6 +509,9 @@ pub struct SessionPolicy {
     /// A session is ended this long after it was launched; 0 means never.
     #[serde(default)]
     pub session_timeout_s: u32,
+    /// Whether the host may listen to the user's device.
+    #[serde(default)]
+    pub microphone: Microphone,
 }
 
 impl Default for SessionPolicy {
@@ -519,8 +522,23 @@ impl Default for SessionPolicy {
             total_timeout_s: 86_400,
             disconnected_timeout_s: 0,
             session_timeout_s: 0,
+            microphone: Microphone::default(),
         }
     }
+}
+
+/// Whether a host may listen to the user's device, once the user switches that on.
+///
+/// Off by default, as policies that were written before there was a microphone must not grant more
+/// after an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Microphone {
+    /// It may not.
+    #[default]
+    Off,
+    /// The user decides, each time.
+    On,
 }
 
 /// Directions of the clipboard.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     ConnectionId, HostId, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Pin, Protocol, RdpSecurity},
+    estate::{Clipboard, Microphone, Pin, Protocol, RdpSecurity},
 };
 
 /// Life of a launch ticket.
@@ -36,6 +36,8 @@ pub struct ChannelGrant {
     pub idle_timeout_s: u32,
     /// Close after so long in any case; 0 means never.
     pub total_timeout_s: u32,
+    /// Whether the host may listen to the device.
+    pub microphone: Microphone,
     /// When the grant was given.
     pub granted_at: Timestamp,
 }

@@ -163,7 +163,7 @@ pub(crate) fn security_headers(response: &mut Response) {
         ),
         (
             header::HeaderName::from_static("permissions-policy"),
-            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+            "camera=(), microphone=(self), geolocation=(), payment=(), usb=()",
         ),
     ] {
         headers

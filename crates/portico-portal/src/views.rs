@@ -17,7 +17,7 @@ pub(crate) use maintenances::{MaintenanceRequest, MaintenanceView};
 pub(crate) use ports::PortPlanView;
 
 use portico_model::{
-    estate::{Clipboard, Estate, Protocol, ResourceKind, SessionPolicy, User},
+    estate::{Clipboard, Estate, Microphone, Protocol, ResourceKind, SessionPolicy, User},
     people::{Principal, Role},
     session::{EndReason, Session, SessionState},
 };
@@ -302,6 +302,8 @@ pub(crate) struct PolicyView {
     pub(crate) idle_timeout_s: u32,
     /// Seconds until a connection is ended; 0 means never.
     pub(crate) total_timeout_s: u32,
+    /// Whether the host may listen to the device.
+    pub(crate) microphone: MicrophoneView,
 }
 
 impl From<&SessionPolicy> for PolicyView {
@@ -310,6 +312,26 @@ impl From<&SessionPolicy> for PolicyView {
             clipboard: policy.clipboard.into(),
             idle_timeout_s: policy.idle_timeout_s,
             total_timeout_s: policy.total_timeout_s,
+            microphone: policy.microphone.into(),
+        }
+    }
+}
+
+/// Whether a host may listen to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MicrophoneView {
+    /// It may not.
+    Off,
+    /// The user decides, each time.
+    On,
+}
+
+impl From<Microphone> for MicrophoneView {
+    fn from(microphone: Microphone) -> Self {
+        match microphone {
+            Microphone::Off => Self::Off,
+            Microphone::On => Self::On,
         }
     }
 }

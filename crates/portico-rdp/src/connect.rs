@@ -18,12 +18,22 @@
 //! no program on the host can open it. That closes both directions. Directions are not told apart
 //! on the wire before the channel's own PDUs, which the gateway does not look into yet; so every
 //! policy but `both` closes the channel.
+//!
+//! # Microphone
+//!
+//! What a host hears comes through `AUDIO_INPUT`, a channel within the dynamic ones, whose messages
+//! the relay does not read. What the gateway does is to keep the client from offering a microphone
+//! in the Client Info; the channel itself is closed by the viewer, which does not open it.
 
 mod client_info;
 mod initial;
 mod tpkt;
 
-use portico_model::{Secret, estate::Clipboard, grant::Program};
+use portico_model::{
+    Secret,
+    estate::{Clipboard, Microphone},
+    grant::Program,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -69,6 +79,7 @@ pub struct ConnectRules {
     shell: String,
     work_dir: String,
     clipboard: Clipboard,
+    microphone: Microphone,
     /// Name for closed channels, ASCII letters and digits.
     closed_channel_name: [u8; CHANNEL_NAME_LEN],
 }
@@ -97,8 +108,16 @@ impl ConnectRules {
             shell,
             work_dir,
             clipboard,
+            microphone: Microphone::Off,
             closed_channel_name: random.map(|byte| b'a' + byte % 26),
         })
+    }
+
+    /// Lets a client offer its microphone.
+    #[must_use]
+    pub fn with_microphone(mut self, microphone: Microphone) -> Self {
+        self.microphone = microphone;
+        self
     }
 
     /// The account to log on with.

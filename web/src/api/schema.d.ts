@@ -1284,6 +1284,11 @@ export interface components {
             /** @description The text. */
             text: string;
         };
+        /**
+         * @description Whether a host may listen to the device.
+         * @enum {string}
+         */
+        MicrophoneView: "off" | "on";
         /** @description A mode to set on a host. */
         ModeRequest: {
             /** @description Which; `estate` goes back to what the estate says. */
@@ -1380,6 +1385,8 @@ export interface components {
              * @description Seconds without use until it is disconnected; 0 means never.
              */
             idle_timeout_s: number;
+            /** @description Whether the host may listen to the device. */
+            microphone: components["schemas"]["MicrophoneView"];
             /**
              * Format: int32
              * @description Seconds until a connection is ended; 0 means never.

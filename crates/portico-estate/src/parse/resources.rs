@@ -3,7 +3,9 @@
 use ipnet::IpNet;
 use portico_model::{
     EntitlementId, ResourceId, SessionPolicyId,
-    estate::{Clipboard, Entitlement, Resource, ResourceKind, SessionPolicy, WeeklyTime},
+    estate::{
+        Clipboard, Entitlement, Microphone, Resource, ResourceKind, SessionPolicy, WeeklyTime,
+    },
     people::Strength,
 };
 
@@ -274,11 +276,15 @@ pub(super) fn session_policy<'d>(
     let total = timeout(table, "total_timeout_s");
     let disconnected = timeout(table, "disconnected_timeout_s");
     let session = timeout(table, "session_timeout_s");
+    let microphone = optional(table, "microphone", |item| {
+        item.choice(&[("off", Microphone::Off), ("on", Microphone::On)])
+    });
     Some(SessionPolicy {
         clipboard: clipboard?.unwrap_or_default(),
         idle_timeout_s: idle?.unwrap_or(defaults.idle_timeout_s),
         total_timeout_s: total?.unwrap_or(defaults.total_timeout_s),
         disconnected_timeout_s: disconnected?.unwrap_or(defaults.disconnected_timeout_s),
         session_timeout_s: session?.unwrap_or(defaults.session_timeout_s),
+        microphone: microphone?.unwrap_or_default(),
     })
 }

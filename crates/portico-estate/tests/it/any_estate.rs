@@ -410,13 +410,16 @@ fn policy() -> impl Strategy<Value = SessionPolicy> {
         Clipboard::Both,
     ]);
     let timeout = || 0..=limits::TIMEOUT_S_MAX;
-    (clipboard, timeout(), timeout(), timeout(), timeout()).prop_map(
-        |(clipboard, idle, total, disconnected, session)| SessionPolicy {
+    let microphone = select(vec![Microphone::Off, Microphone::On]);
+    let timeouts = (timeout(), timeout(), timeout(), timeout());
+    (clipboard, timeouts, microphone).prop_map(
+        |(clipboard, (idle, total, disconnected, session), microphone)| SessionPolicy {
             clipboard,
             idle_timeout_s: idle,
             total_timeout_s: total,
             disconnected_timeout_s: disconnected,
             session_timeout_s: session,
+            microphone,
         },
     )
 }

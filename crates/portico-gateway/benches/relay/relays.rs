@@ -14,7 +14,7 @@ use portico_gateway::{BrokerSeam, Gateway, GatewayParts, Limits, Peer};
 use portico_identity::custody::{GatewayKeyPair, seal_for_gateway};
 use portico_model::{
     ConnectionId, HostId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Pin, Protocol, RdpSecurity},
+    estate::{Clipboard, Microphone, Pin, Protocol, RdpSecurity},
     grant::{ChannelGrant, RedeemError, Target},
     session::ConnectionEvent,
 };
@@ -99,6 +99,7 @@ impl BrokerSeam for AlwaysYes {
             clipboard: Clipboard::None,
             idle_timeout_s: 3600,
             total_timeout_s: 86_400,
+            microphone: Microphone::Off,
             granted_at: Timestamp::from_unix_ms(0),
         })
     }

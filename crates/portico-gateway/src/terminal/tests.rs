@@ -7,7 +7,7 @@ use std::{
 use portico_identity::custody::{GatewayKeyPair, seal_for_gateway};
 use portico_model::{
     ConnectionId, HostId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, RdpSecurity},
+    estate::{Clipboard, Microphone, RdpSecurity},
     grant::{ChannelGrant, RedeemError, Target},
     session::{ConnectionEvent, ConnectionEventKind},
 };
@@ -156,6 +156,7 @@ fn grant(keys: &GatewayKeyPair) -> ChannelGrant {
         clipboard: Clipboard::Both,
         idle_timeout_s: 60,
         total_timeout_s: 0,
+        microphone: Microphone::Off,
         granted_at: Timestamp::from_unix_ms(0),
     }
 }

@@ -1,5 +1,6 @@
 //! The Client Info PDU (MS-RDPBCGR 2.2.1.11), built anew from the rules.
 
+use portico_model::estate::Microphone;
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,6 +19,7 @@ const SEC_ENCRYPT: u16 = 0x0008;
 const INFO_AUTOLOGON: u32 = 0x0000_0008;
 const INFO_UNICODE: u32 = 0x0000_0010;
 const INFO_RAIL: u32 = 0x0000_8000;
+const INFO_AUDIOCAPTURE: u32 = 0x0020_0000;
 const INFO_PASSWORD_IS_SC_PIN: u32 = 0x0004_0000;
 const INFO_HIDEF_RAIL_SUPPORTED: u32 = 0x0200_0000;
 
@@ -33,6 +35,9 @@ pub(super) fn rewrite(
     let mut flags = info.flags & !(INFO_NEVER | INFO_AUTOLOGON);
     if rules.password.is_some() {
         flags |= INFO_AUTOLOGON;
+    }
+    if rules.microphone == Microphone::Off {
+        flags &= !INFO_AUDIOCAPTURE;
     }
     let password = rules.password.as_ref().map_or("", |secret| secret.expose());
     let texts = [

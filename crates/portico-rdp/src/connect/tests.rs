@@ -70,6 +70,29 @@ fn core_data_gets_the_real_security_and_keeps_what_is_the_clients() {
 }
 
 #[test]
+fn a_microphone_is_offered_only_when_the_policy_has_one() {
+    let offer = |microphone| {
+        let mut pdus = connect_sequence(&CHANNELS);
+        let info = pdus.last_mut().unwrap();
+        // Code page 0, then the flags (MS-RDPBCGR 2.2.1.11.1.1), whose third byte has the offer.
+        let at = info
+            .windows(8)
+            .position(|window| window[..6] == [0x40, 0, 0, 0, 0, 0])
+            .unwrap();
+        info[at + 8 + 2] |= 0x20;
+        let rules = sample_rules(Clipboard::Both).with_microphone(microphone);
+        let (_, output) = rewrite(rules, Security::HybridEx, &[&pdus.concat()]).unwrap();
+        let at = output
+            .windows(8)
+            .rposition(|window| window[..6] == [0x40, 0, 0, 0, 0, 0])
+            .unwrap();
+        output[at + 8 + 2] & 0x20 != 0
+    };
+    assert!(offer(Microphone::On));
+    assert!(!offer(Microphone::Off));
+}
+
+#[test]
 fn the_log_on_of_the_client_is_overwritten_not_merged() {
     let (_, info, output) = rewritten(Clipboard::Both);
     let info = info.client_info;

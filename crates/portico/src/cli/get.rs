@@ -194,6 +194,7 @@ const POLICIES: &[Column] = &[
     text("clipboard"),
     number("idle_timeout_s"),
     number("total_timeout_s"),
+    text("microphone"),
 ];
 
 /// Shows what there is.

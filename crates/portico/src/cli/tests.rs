@@ -209,7 +209,8 @@ fn hostile_lists() -> Vec<(GetKind, Value)> {
         ),
         (
             GetKind::Policies,
-            json!([{"id": "d", "clipboard": "both", "idle_timeout_s": 3600, "total_timeout_s": 0}]),
+            json!([{"id": "d", "clipboard": "both", "idle_timeout_s": 3600, "total_timeout_s": 0,
+                "microphone": "on"}]),
         ),
     ]
 }

@@ -6,7 +6,7 @@ use portico_gateway::BrokerSeam;
 use portico_identity::custody::seal_for_gateway;
 use portico_model::{
     ConnectionId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Protocol},
+    estate::{Clipboard, Microphone, Protocol},
     grant::{ChannelGrant, Program, RedeemError, Target},
     session::{ConnectionEvent, ConnectionEventKind},
 };
@@ -77,6 +77,7 @@ impl TestBroker {
             clipboard: Clipboard::None,
             idle_timeout_s: 0,
             total_timeout_s: 0,
+            microphone: Microphone::Off,
             granted_at: Timestamp::from_unix_ms(0),
         };
         change(&mut grant);
