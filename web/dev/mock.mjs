@@ -117,6 +117,8 @@ export async function startMock({ dist, port = 0 }) {
     set: (name, change) => Object.assign(state(name), change),
     /** What the viewer's inputs were; and a word to its RDP client. */
     inputs: (name) => state(name).inputs,
+    /** What the RDP client of the last connection was told. */
+    settings: (name) => state(name).settings,
     launched: (name) => state(name).launched,
     say: (name, order) => state(name).say(order),
     reset: (name) => states.delete(name),
@@ -140,7 +142,8 @@ const DESKTOP_ENDS = { refused: { wsa: 10061 }, untrusted: { tls: 42 }, logon: {
 function desktop(peer, own) {
   const say = (order) => peer.send(Buffer.from(`${JSON.stringify(order)}\n`));
   own.say = say;
-  peer.once('message', () => {
+  peer.once('message', (first) => {
+    own.settings = JSON.parse(String(first)).settings;
     own.launched += 1;
     const cleanpath = DESKTOP_ENDS[own.desktop];
     if (cleanpath) say({ end: { code: 'clean-path', cleanpath } });

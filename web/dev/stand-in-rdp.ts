@@ -37,6 +37,7 @@ export class RdpClient {
   private typed = '';
   private size = { width: 0, height: 0 };
   private picture = 'ok';
+  private isOpen = false;
   private came = '';
   private clipboard: Uint8Array = new Uint8Array();
   private pcm: Uint8Array = new Uint8Array();
@@ -79,11 +80,11 @@ export class RdpClient {
   }
 
   width(): number {
-    return this.size.width;
+    return this.isOpen ? this.size.width : 0;
   }
 
   height(): number {
-    return this.size.height;
+    return this.isOpen ? this.size.height : 0;
   }
 
   pointerPixels(): Uint8Array {
@@ -201,6 +202,7 @@ export class RdpClient {
   private obey(order: Record<string, unknown>): void {
     if (order['ok'] !== undefined) {
       this.picture = String(order['ok']);
+      this.isOpen = true;
       this.happened.push({ type: 'progress', step: 'starting' }, { type: 'resized', ...this.size });
       this.happened.push({ type: 'progress', step: 'open' });
       this.paint();

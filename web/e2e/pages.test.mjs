@@ -10,6 +10,7 @@ import {
   requireChromium, settled, shoot, signIn, typeInDesktop, typeInTerminal, waitForDesktop, waitForTerminal, watchErrors, WIDTHS,
 } from './lib.mjs';
 import { consoleTests } from './console-does.mjs';
+import { deviceTests } from './desktop-devices.mjs';
 import { desktopTests } from './desktop-does.mjs';
 import { STATES } from './states.mjs';
 
@@ -220,6 +221,10 @@ describe('what the console does', { concurrency: 2 }, () => {
 
 describe('what the desktop viewer does', () => {
   desktopTests(open, () => mock);
+});
+
+describe('screens, fingers and the microphone of the desktop viewer', () => {
+  deviceTests(() => mock);
 });
 
 describe('what viewers do', () => {

@@ -29,6 +29,8 @@ export class Screens {
   /** The picture may have another size. */
   resize(): void {
     const size = { width: this.picture.width(), height: this.picture.height() };
+    // The desktop is not open yet.
+    if (size.width === 0) return;
     this.main.show(partOf(MAIN, this.monitors, size) ?? { left: 0, top: 0, ...size });
     for (const [id, painter] of this.others) painter.show(partOf(id, this.monitors, size));
   }
