@@ -100,6 +100,10 @@ export class RdpClient {
     if (pressed) this.type('x');
   }
 
+  pauseKey(): void {
+    this.tell({ pause: true });
+  }
+
   text(text: string): void {
     this.tell({ text });
     this.type(text);

@@ -45,11 +45,12 @@ function inDesktop(command, input) {
 
 /**
  * The second line of the terminal, which is the output of a command that was typed in the first one:
- * selected by dragging over it, and the lab's xterm gives it to the clipboard. Not by three clicks: the
- * second of them selects a word, and a word ends before an at sign.
+ * selected by dragging over it, and the lab's xterm gives it to the clipboard of the host, where it is
+ * read. Not by three clicks: the second of them selects a word, and a word ends before an at sign. And
+ * not from the device's clipboard: what the host had before may come there late.
  */
 async function secondLine(page) {
-  await page.evaluate(() => navigator.clipboard.writeText('nothing yet'));
+  inDesktop('sh -c "xclip -selection clipboard >/dev/null 2>&1"', 'nothing yet');
   const { x, y } = await page.locator(DESKTOP_CANVAS).boundingBox();
   const select = async () => {
     await page.mouse.move(x + 47, y + 111);
@@ -57,8 +58,8 @@ async function secondLine(page) {
     await page.mouse.move(x + 840, y + 111, { steps: 4 });
     await page.mouse.up();
   };
-  return repeat('a line of the host in the clipboard', select, async () => {
-    const text = await page.evaluate(() => navigator.clipboard.readText());
+  return repeat('a line of the host in its clipboard', select, () => {
+    const text = inDesktop('xclip -selection clipboard -o').toString();
     return text !== 'nothing yet' && text.trim();
   });
 }

@@ -31,9 +31,14 @@ async function desktop(context) {
   return { page, errors };
 }
 
+/** The session that the user has now, as Portico tells it. */
+function session() {
+  return JSON.parse(portico('get', 'sessions', '-o', 'json')).find((one) => one.user === USER && one.resource === 'desktop');
+}
+
 /** Runs a program inside the desktop that the user has now. */
 function inDesktop(command) {
-  const { host } = JSON.parse(portico('get', 'sessions', '-o', 'json')).find((one) => one.user === USER && one.resource === 'desktop');
+  const { host } = session();
   const script = `cd ~${USER} && display=$(pgrep -a -u ${USER} Xorg | grep -o ':[0-9]*' | head -1) && exec runuser -u ${USER} -- env DISPLAY=$display XAUTHORITY=$PWD/.Xauthority ${command}`;
   return execFileSync(process.env.PORTICO_LAB, ['exec', host, '--', 'sh', '-c', script], { stdio: ['ignore', 'pipe', 'ignore'], timeout: 20_000 }).toString();
 }
@@ -76,7 +81,9 @@ test('on a touch screen, gestures are clicks, a menu, and a wheel on the host', 
   await context.close();
 });
 
-test('a session on two screens: the host has two monitors, and each window shows its own', async () => {
+/** Opens a desktop and a window for the second screen; gives how wide both are. */
+async function onTwoScreens() {
+  // With a size of the tests' own, all windows would have it.
   const context = await browser.newContext({ baseURL: URL_OF_PORTICO, viewport: null, locale: 'en-GB', ignoreHTTPSErrors: true });
   const { page, errors } = await desktop(context);
   await focusXterm(page);
@@ -90,9 +97,14 @@ test('a session on two screens: the host has two monitors, and each window shows
   const wide = await eventually('a desktop over both', async () => {
     const [[width, height], [other, otherHeight]] = [await size(page), await size(popup)];
     const screen = /current (\d+) x (\d+)/.exec(inDesktop('xrandr'));
-    return Number(screen?.[1]) === width + other && Number(screen?.[2]) === Math.max(height, otherHeight) && { width, other };
+    const isWide = Number(screen?.[1]) === width + other && Number(screen?.[2]) === Math.max(height, otherHeight);
+    return isWide && { width, height, other, otherHeight };
   });
-  console.log(inDesktop('xrandr --listmonitors'));
+  return { context, page, popup, errors, wide };
+}
+
+test('a session on two screens: the desktop is as wide as both windows, and each shows its part', async () => {
+  const { context, page, popup, errors, wide } = await onTwoScreens();
   await eventually('the picture of the second screen', async () => lit(await readPixels(popup)) > 0.9);
 
   // A window that is moved over the edge appears in the other one, where the pointer works on.
@@ -114,5 +126,21 @@ test('a session on two screens: the host has two monitors, and each window shows
   await eventually('the whole picture', async () => (await readPixels(page)).width === wide.width);
   assert.equal(await page.locator(DESKTOP_CANVAS).count(), 1);
   assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test('a connection that begins on two screens has two monitors on the host', async () => {
+  const { context, page, popup, wide } = await onTwoScreens();
+  // The host's side of the connection is cut; the viewer comes back and names both screens at once.
+  const { host } = session();
+  execFileSync(process.env.PORTICO_LAB, ['exec', host, '--', 'sh', '-c', "ss -K dst \"$1\" sport = :3389 || true", 'sh', process.env.LAB_NET + '.1'], { stdio: 'ignore' });
+  await page.locator('.curtain').waitFor();
+  await page.locator('.curtain').waitFor({ state: 'detached' });
+  const monitors = await eventually('two monitors', () => {
+    const found = [...inDesktop('xrandr --listmonitors').matchAll(/(\d+)\/\d+x(\d+)\/\d+\+(\d+)\+(\d+)/g)];
+    return found.length === 2 && found.map((one) => one.slice(1).map(Number));
+  });
+  assert.deepEqual(monitors, [[wide.width, wide.height, 0, 0], [wide.other, wide.otherHeight, wide.width, 0]]);
+  await eventually('the picture of the second screen', async () => lit(await readPixels(popup)) > 0.9);
   await context.close();
 });

@@ -100,6 +100,17 @@ describe('keys by position', () => {
     expect(said()).toEqual(['"日本"']);
   });
 
+  test('Pause goes as one, and with Control as Break', () => {
+    const { down, up, said } = bench('position');
+    expect(down('Pause', 'Pause')).toBe('ours');
+    up('Pause', 'Pause');
+    down('ControlLeft', 'Control', 'c');
+    down('Pause', 'Cancel', 'c');
+    up('Pause', 'Cancel', 'c');
+    up('ControlLeft', 'Control');
+    expect(said()).toEqual(['pause-key', '+1d', '+e046', '-e046', '-1d']);
+  });
+
   test('a key let go that was never pressed here says nothing', () => {
     const { up, said } = bench('position');
     up('Enter', 'Enter');

@@ -184,6 +184,11 @@ impl Client {
         self.send_input(&events);
     }
 
+    /// The Pause key, pressed and let go.
+    pub fn pause_key(&mut self) {
+        self.send_input(&Input::pause());
+    }
+
     /// Text that no keys make, such as that of an input method.
     pub fn text(&mut self, text: &str) {
         self.send_input(&Input::text(text));

@@ -49,6 +49,21 @@ impl Input {
         }])
     }
 
+    /// The Pause key, which is two keys at once and has no release of its own
+    /// (MS-RDPBCGR 2.2.8.1.2.2.1, `EXTENDED1`).
+    pub(crate) fn pause() -> [FastPathInputEvent; 4] {
+        const CONTROL: u8 = 0x1D;
+        const NUM_LOCK: u8 = 0x45;
+        let (down, up) = (KeyboardFlags::empty(), KeyboardFlags::RELEASE);
+        [
+            (down | KeyboardFlags::EXTENDED1, CONTROL),
+            (down, NUM_LOCK),
+            (up | KeyboardFlags::EXTENDED1, CONTROL),
+            (up, NUM_LOCK),
+        ]
+        .map(|(flags, code)| FastPathInputEvent::KeyboardEvent(flags, code))
+    }
+
     /// Press and release of each UTF-16 unit (MS-RDPBCGR 2.2.8.1.2.2.2).
     pub(crate) fn text(text: &str) -> Vec<FastPathInputEvent> {
         text.encode_utf16()
@@ -172,6 +187,21 @@ mod tests {
         assert_eq!(input.key(0x4D, true, true), [press]);
         assert_eq!(input.key(0x4D, true, false), [release]);
         assert_eq!(input.key(0x4D, true, false), []);
+    }
+
+    #[test]
+    fn pause_is_the_sequence_of_the_specification() {
+        let (down, up) = (KeyboardFlags::empty(), KeyboardFlags::RELEASE);
+        let wanted = [
+            (down | KeyboardFlags::EXTENDED1, 0x1D),
+            (down, 0x45),
+            (up | KeyboardFlags::EXTENDED1, 0x1D),
+            (up, 0x45),
+        ];
+        assert_eq!(
+            Input::pause(),
+            wanted.map(|(flags, code)| FastPathInputEvent::KeyboardEvent(flags, code))
+        );
     }
 
     #[test]

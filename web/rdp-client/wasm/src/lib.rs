@@ -116,6 +116,12 @@ impl RdpClient {
         self.client.key(scancode, extended, pressed);
     }
 
+    /// The Pause key, pressed and let go.
+    #[wasm_bindgen(js_name = pauseKey)]
+    pub fn pause_key(&mut self) {
+        self.client.pause_key();
+    }
+
     /// Text that no keys make.
     pub fn text(&mut self, text: &str) {
         self.client.text(text);

@@ -91,6 +91,8 @@ export interface PenState {
 export type ToWorker =
   | { type: 'connect'; url: string; settings: Settings; canvas: OffscreenCanvas }
   | { type: 'key'; key: Scancode; pressed: boolean }
+  /** Pressed and let go: Pause has no release of its own. */
+  | { type: 'pause-key' }
   | { type: 'text'; text: string }
   | { type: 'pointer-move'; x: number; y: number }
   /** 0 left, 1 middle, 2 right, 3 back, 4 forward. */

@@ -28,7 +28,7 @@ export interface KeyInput {
   getModifierState: (name: string) => boolean;
 }
 
-export type KeyOrder = Extract<ToWorker, { type: 'key' | 'text' | 'release-all' | 'lock-keys' }>;
+export type KeyOrder = Extract<ToWorker, { type: 'key' | 'pause-key' | 'text' | 'release-all' | 'lock-keys' }>;
 
 /** What the page does with the event: keep it from the browser, or let it be (input methods). */
 export type Taken = 'ours' | 'leave';
@@ -111,7 +111,7 @@ export class Keyboard {
 
   private byPosition(input: KeyInput): Taken {
     const { code } = input;
-    if (!scancodeOf(code)) {
+    if (!scancodeOf(code) && code !== 'Pause') {
       // On-screen keyboards give no position; their text comes through the input field.
       if (input.type === 'keydown' && isCharacter(input.key) && code === '') {
         this.commit(input.key);
@@ -174,7 +174,7 @@ export class Keyboard {
     }
     // The letter counts, not its place: Ctrl+C is Ctrl+C on every layout of the device.
     const position = (isCharacter(key) ? codeOfCharacter(key) : undefined) ?? code;
-    if (!scancodeOf(position)) return 'leave';
+    if (!scancodeOf(position) && position !== 'Pause') return 'leave';
     this.syncModifiers();
     this.press(code, position);
     if (this.platform === 'mac' && input.metaKey) this.release(code);
@@ -214,8 +214,25 @@ export class Keyboard {
   }
 
   private sendKey(position: string, pressed: boolean): void {
+    if (position === 'Pause') {
+      this.sendPause(pressed);
+      return;
+    }
     const key = scancodeOf(position);
     if (key) this.send({ type: 'key', key, pressed });
+  }
+
+  /** With Control it is another key, Break, which is an extended Scroll Lock. */
+  private sendPause(pressed: boolean): void {
+    const isBreak = this.held.has('ControlLeft') || this.held.has('ControlRight');
+    if (!pressed) return;
+    if (!isBreak) {
+      this.send({ type: 'pause-key' });
+      return;
+    }
+    const key = { code: 0x46, extended: true };
+    this.send({ type: 'key', key, pressed: true });
+    this.send({ type: 'key', key, pressed: false });
   }
 
   private sendLocks(input: KeyInput): void {

@@ -32,6 +32,7 @@ declare module 'virtual:rdp-client' {
     height(): number;
     pointerPixels(): Uint8Array;
     key(scancode: number, extended: boolean, pressed: boolean): void;
+    pauseKey(): void;
     text(text: string): void;
     pointerMove(x: number, y: number): void;
     pointerButton(button: number, pressed: boolean, x: number, y: number): void;

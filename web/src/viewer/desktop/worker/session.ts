@@ -91,6 +91,9 @@ export class Session {
         if (message.pressed) this.counters.asked(performance.now());
         client.key(message.key.code, message.key.extended, message.pressed);
         return;
+      case 'pause-key':
+        client.pauseKey();
+        return;
       case 'text':
         this.counters.asked(performance.now());
         client.text(message.text);
