@@ -52,6 +52,7 @@ server_estate() {
 id = "$pool"
 title = "Linux desktops on xrdp 0.10"
 account = "{user}"
+session_policy = "default"
 
 [[resources]]
 id = "$pool"
