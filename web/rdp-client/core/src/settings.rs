@@ -37,6 +37,12 @@ pub struct Settings {
     /// Whether the graphics pipeline (MS-RDPEGFX) is offered.
     #[serde(default = "yes")]
     pub graphics_pipeline: bool,
+    /// Whether the worker decodes H.264, so that it is offered.
+    #[serde(default)]
+    pub h264: bool,
+    /// Whether H.264 with full colour (AVC444) is offered besides.
+    #[serde(default = "yes")]
+    pub avc444: bool,
     /// Monitors, when there is more than one.
     #[serde(default)]
     pub monitors: Vec<Monitor>,

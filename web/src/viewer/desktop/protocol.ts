@@ -2,6 +2,7 @@
  * What page and worker of a desktop connection say to each other. One worker serves one connection:
  * it owns WebSocket, RDP client and canvas, and is ended with them.
  */
+import type { VideoState } from './video';
 
 /** What the RDP client wants to know before it connects; goes to it as JSON. */
 export interface Settings {
@@ -17,6 +18,7 @@ export interface Settings {
   clipboard: boolean;
   drive: boolean;
   touch: boolean;
+  /** Wished; the worker takes it back where the browser has no decoder. */
   h264: boolean;
   /** Empty for one, of the size above. */
   monitors: readonly Monitor[];
@@ -109,6 +111,7 @@ export interface Statistics {
   width: number;
   height: number;
   codec: string;
+  video: VideoState;
   /** Pictures drawn, and updates that came from the host. */
   drawnPerS: number;
   updatesPerS: number;

@@ -1,6 +1,7 @@
 /** What the RDP client is told about this device. */
 import type { ClockChange, Settings, TimeZone } from './protocol';
 import { scalePercent, type Size } from './size';
+import { offersVideo } from './video';
 
 /** At most 15 characters: what Windows shows for a client (MS-RDPBCGR 2.2.1.3.2, clientName). */
 const CLIENT_NAME = 'Portico';
@@ -26,7 +27,7 @@ export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipbo
     clipboard,
     drive: false,
     touch: false,
-    h264: false,
+    h264: offersVideo(),
     monitors: [],
   };
 }
