@@ -297,3 +297,8 @@ impl DvcProcessor for Graphics {
 }
 
 impl DvcClientProcessor for Graphics {}
+
+pub(crate) mod alone;
+
+#[cfg(test)]
+mod tests;
