@@ -62,6 +62,21 @@ export class RdpClient {
 
   tick(): void {}
 
+  /** No video comes of the stand-in. */
+  videoJob(): string {
+    return '';
+  }
+
+  videoBytes(): Uint8Array {
+    return new Uint8Array();
+  }
+
+  videoPicture(): void {}
+
+  videoFailed(): void {}
+
+  backlog(): void {}
+
   output(): Uint8Array {
     return this.said.shift() ?? new Uint8Array();
   }

@@ -40,6 +40,7 @@ export async function signInByApi(user, password) {
   const headers = { ...json, cookie: `${name}=${value}`, 'x-portico-csrf': JSON.parse(answer.text).csrf_token };
   return {
     user,
+    csrf: headers['x-portico-csrf'],
     cookie: { name, value, url: new URL('/', process.env.PORTICO_URL).href, secure: true, httpOnly: true },
     async call(method, path, body) {
       const { status, text, headers: said } = await send(method, `/api/v1${path}`, headers, body);

@@ -251,9 +251,9 @@ describe('the worker', () => {
     counters.asked(100);
     counters.painted(130, 2);
     counters.painted(150, 2);
-    const first = counters.take(2_000, { updates: 10, codec: 'x' }, size, 0, 1);
+    const first = counters.take(2_000, { updates: 10, codec: 'x' }, size, 'offered', 0, 1);
     expect(first).toMatchObject({ drawnPerS: 1, updatesPerS: 5, decodeMsPerS: 4, drawMsPerS: 2, bitsInPerS: 500_000, responseMs: 30 });
-    const second = counters.take(3_000, { updates: 10 }, size, 0, 1);
+    const second = counters.take(3_000, { updates: 10 }, size, 'offered', 0, 1);
     expect(second).toMatchObject({ drawnPerS: 0, updatesPerS: 0, bitsInPerS: 0, responseMs: undefined });
   });
 });

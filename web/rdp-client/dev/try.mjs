@@ -1,10 +1,11 @@
 // Runs the built client against a Portico, without a browser, and prints what it says.
 //
 //   node web/rdp-client/dev/try.mjs [--record FILE] [--png FILE] [--seconds N] [--frames N] [--sound] [--bytes N]
-//        [--user U] [--resource ID] [--width N] [--height N] [--do JS]
+//        [--h264] [--user U] [--resource ID] [--width N] [--height N] [--do JS]
 //
 // PORTICO_URL and PORTICO_PASSWORD say where. --record keeps what the gateway sent, as the tests
 // of web/rdp-client/core replay it: a line of JSON with the settings, then the bytes.
+// With --h264 the host may send video, of which each picture is grey here: it is not decoded.
 // --bytes cuts the recording, --frames ends after so many pictures.
 // --do is run with the client once the desktop is open, such as "c.text('ls\\n')".
 import { createRequire } from 'node:module';
@@ -43,6 +44,7 @@ const settings = {
   clientName: 'try',
   sound: process.argv.includes('--sound'),
   clipboard: !process.argv.includes('--no-clipboard'),
+  h264: process.argv.includes('--h264'),
 };
 const c = new RdpClient(JSON.stringify(settings));
 const record = [];
@@ -59,7 +61,20 @@ const socket = new WebSocket(url, {
 });
 socket.binaryType = 'arraybuffer';
 
+/** Answers each picture of video, so that the host sends the next. */
+function answerVideo() {
+  for (let job = c.videoJob(); job; job = c.videoJob()) {
+    const { type, id, codec, key } = JSON.parse(job);
+    if (type !== 'decode') continue;
+    if (codec) console.log(`video ${codec}, key ${key}, ${c.videoBytes().length} bytes`);
+    const [width, height] = [c.width(), c.height()];
+    const planes = new Uint8Array(width * height + 2 * Math.ceil(width / 2) * Math.ceil(height / 2)).fill(128);
+    c.videoPicture(id, width, height, false, planes);
+  }
+}
+
 function pump() {
+  answerVideo();
   const bytes = c.output();
   if (bytes.length && socket.readyState === 1) socket.send(bytes);
   const text = Buffer.from(bytes).toString('latin1');

@@ -12,7 +12,7 @@ use ironrdp_connector::{
     },
 };
 use ironrdp_core::{MonotonicInstant, WriteBuf};
-use ironrdp_dvc::DrdynvcClient;
+use ironrdp_dvc::{DrdynvcClient, encode_dvc_messages};
 use ironrdp_graphics::image_processing::PixelFormat;
 use ironrdp_pdu::{
     Action, PduResult,
@@ -30,10 +30,10 @@ use ironrdp_session::{
     image::DecodedImage,
 };
 
-use ironrdp_svc::SvcProcessorMessages;
+use ironrdp_svc::{ChannelFlags, SvcProcessorMessages};
 
 use crate::{
-    ClipboardFormat, End, EndCode, Event, Monitor, PointerChange,
+    ClipboardFormat, End, EndCode, Event, Monitor, PointerChange, VideoJob, VideoLayout,
     channels::{
         clipboard,
         graphics::{Composed, Graphics},
@@ -153,10 +153,7 @@ impl Active {
         let outputs = self
             .stage
             .process(&mut self.image, action, pdu, Some(now))
-            .map_err(|error| match self.graphics_too_large() {
-                true => too_large(),
-                false => self.end("the host sent what cannot be read", error),
-            })?;
+            .map_err(|error| self.graphics_end("the host sent what cannot be read", error))?;
         if action == Action::FastPath {
             note_fast_path_codec(pdu, output);
         }
@@ -405,10 +402,63 @@ impl Active {
         self.recover(output)
     }
 
-    fn graphics_too_large(&self) -> bool {
+    /// The next thing for the decoder of video outside.
+    pub(crate) fn take_video_job(&mut self) -> Option<VideoJob> {
+        self.stage
+            .get_dvc_mut::<Graphics>()?
+            .processor_mut()
+            .take_job()
+    }
+
+    /// Takes a picture that was decoded outside, and draws what waited for it.
+    pub(crate) fn video_picture(
+        &mut self,
+        id: u32,
+        size: (u16, u16),
+        layout: VideoLayout,
+        bytes: Vec<u8>,
+        output: &mut Output,
+    ) -> Result<(), End> {
+        let Some(mut graphics) = self.stage.get_dvc_mut::<Graphics>() else {
+            return Ok(());
+        };
+        let channel_id = graphics.channel_id();
+        let answers = graphics
+            .processor_mut()
+            .picture(channel_id, id, size, layout, bytes)
+            .map_err(|error| self.graphics_end("the graphics pipeline", error))?;
+        let messages = encode_dvc_messages(channel_id, answers, ChannelFlags::empty())
+            .map_err(|error| self.end("the graphics pipeline", error))?;
+        let bytes = self
+            .stage
+            .encode_dvc_messages(messages)
+            .map_err(|error| self.end("the graphics pipeline", error))?;
+        output.send(&bytes);
+        self.compose(output)
+    }
+
+    /// Time goes by.
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Result<(), End> {
+        let Some(mut graphics) = self.stage.get_dvc_mut::<Graphics>() else {
+            return Ok(());
+        };
+        let result = graphics.processor_mut().tick(now_ms);
+        result.map_err(|error| self.graphics_end("the graphics pipeline", error))
+    }
+
+    /// Pictures of video that were decoded outside.
+    pub(crate) fn video_pictures(&self) -> u64 {
         self.stage
             .get_dvc::<Graphics>()
-            .is_some_and(|graphics| graphics.processor().too_large())
+            .map_or(0, |graphics| graphics.processor().video_pictures())
+    }
+
+    /// The end for an error that may be one of the graphics pipeline.
+    fn graphics_end(&self, what: &str, error: impl std::error::Error) -> End {
+        self.stage
+            .get_dvc::<Graphics>()
+            .and_then(|graphics| graphics.processor().refusal())
+            .unwrap_or_else(|| self.end(what, error))
     }
 
     /// Draws what came through the graphics pipeline.
@@ -611,10 +661,6 @@ impl Active {
             None => End::new(EndCode::HostClosed, reason.description()),
         }
     }
-}
-
-fn too_large() -> End {
-    End::new(EndCode::Limit, "the host wants a picture that is too large")
 }
 
 /// An error with its sources, as the layers below put only a word into each.

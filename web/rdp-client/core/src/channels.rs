@@ -17,6 +17,7 @@ pub(crate) mod display;
 pub(crate) mod graphics;
 pub(crate) mod microphone;
 pub(crate) mod sound;
+pub(crate) mod video;
 
 use clipboard::ClipboardNotice;
 use sound::SoundNotice;
@@ -40,6 +41,7 @@ pub(crate) struct Outlet {
     notices: Sender<Notice>,
     clock_ms: Arc<AtomicU64>,
     sound_latency_ms: Arc<AtomicU64>,
+    backlog_bytes: Arc<AtomicU64>,
 }
 
 impl Outlet {
@@ -51,6 +53,7 @@ impl Outlet {
             notices,
             clock_ms: Arc::default(),
             sound_latency_ms: Arc::default(),
+            backlog_bytes: Arc::default(),
         };
         (outlet, receiver)
     }
@@ -78,6 +81,15 @@ impl Outlet {
         self.sound_latency_ms.load(Ordering::Relaxed)
     }
 
+    /// Bytes that came and are not decoded yet: a host that sends pictures waits by it.
+    pub(crate) fn set_backlog(&self, bytes: u64) {
+        self.backlog_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn backlog_bytes(&self) -> u64 {
+        self.backlog_bytes.load(Ordering::Relaxed)
+    }
+
     /// Milliseconds of the worker's clock.
     pub(crate) fn now_ms(&self) -> u64 {
         self.clock_ms.load(Ordering::Relaxed)
@@ -93,7 +105,7 @@ pub(crate) fn attach(
 ) {
     let mut dynamic = DrdynvcClient::new().with_dynamic_channel(display::channel(outlet.clone()));
     if settings.graphics_pipeline {
-        dynamic.attach_dynamic_channel(graphics::Graphics::new());
+        dynamic.attach_dynamic_channel(graphics::Graphics::new(settings, outlet.clone()));
     }
     if settings.touch {
         dynamic = dynamic.with_dynamic_channel_factory(ironrdp_rdpei::CHANNEL_NAME, touch::channel);

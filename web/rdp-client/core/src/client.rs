@@ -10,6 +10,7 @@ use ironrdp_pdu::{Action, input::fast_path::FastPathInputEvent};
 
 use crate::{
     ClipboardFormat, End, EndCode, Event, FingerPhase, Monitor, PenSample, Settings, Stats, Step,
+    VideoJob, VideoLayout,
     active::{Active, chain},
     channels::{
         Notice, Outlet, clipboard::ClipboardNotice, microphone::Microphone, sound::SoundNotice,
@@ -111,6 +112,7 @@ impl Client {
     pub fn tick(&mut self, now_ms: u64) {
         self.now = MonotonicInstant::from_millis(now_ms);
         self.outlet.set_clock(now_ms);
+        self.with_session(|active, _| active.tick(now_ms));
     }
 
     /// Takes bytes of the gateway, cut anywhere.
@@ -175,7 +177,46 @@ impl Client {
             stats.dropped_updates = dropped;
             stats.codec = codec;
         }
+        stats.video_pictures = self.session().map_or(0, Active::video_pictures);
         stats
+    }
+
+    /// The next thing for the decoder of video, if H.264 was offered; to be asked after each
+    /// [`Client::feed`] until there is none.
+    pub fn take_video_job(&mut self) -> Option<VideoJob> {
+        match &mut self.state {
+            State::Session(active) => active.take_video_job(),
+            _ => None,
+        }
+    }
+
+    /// The planes of a picture that [`VideoJob::Decode`] asked for; what waited for it is drawn.
+    pub fn video_picture(
+        &mut self,
+        id: u32,
+        width: u16,
+        height: u16,
+        layout: VideoLayout,
+        bytes: Vec<u8>,
+    ) {
+        let rectangles = self.output.stats.rectangles;
+        self.with_session(|active, output| {
+            active.video_picture(id, (width, height), layout, bytes, output)
+        });
+        if self.output.stats.rectangles != rectangles {
+            self.output.stats.updates += 1;
+        }
+    }
+
+    /// The decoder of video gave up: the connection ends, so that another one goes without.
+    pub fn video_failed(&mut self, message: &str) {
+        let end = End::new(EndCode::Video, format!("the browser's decoder: {message}"));
+        self.with_session(|_, _| Err(end));
+    }
+
+    /// How many bytes came but were not fed yet.
+    pub fn backlog(&mut self, bytes: u64) {
+        self.outlet.set_backlog(bytes);
     }
 
     /// A key by its scan code (set 1); `extended` for those with the prefix E0.

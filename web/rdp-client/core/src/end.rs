@@ -84,6 +84,9 @@ pub enum EndCode {
     Protocol,
     /// The host wanted more memory than a host may have.
     Limit,
+    /// The browser does not decode the host's video; without the offer of it the host sends
+    /// something else.
+    Video,
 }
 
 impl End {

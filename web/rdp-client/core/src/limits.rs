@@ -56,3 +56,23 @@ pub const MICROPHONE_PACKET_MAX: usize = 64 * 1024;
 
 /// One message of a virtual channel, in bytes, put together from its parts.
 pub const CHANNEL_MESSAGE_MAX: u32 = 64 * 1024 * 1024;
+
+/// Pictures of video that are being decoded, or wait for one that is. Hosts wait for
+/// acknowledgements long before.
+pub const VIDEO_PICTURES_MAX: usize = 256;
+
+/// Surfaces with video at the same time; each takes a decoder of the browser.
+pub const VIDEO_STREAMS_MAX: usize = 16;
+
+/// Messages of the graphics pipeline that wait for a picture.
+pub const VIDEO_QUEUE_LEN_MAX: usize = 65_536;
+
+/// The same in bytes.
+pub const VIDEO_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Decoded pictures that wait for an earlier one, in bytes.
+pub const VIDEO_PLANES_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Longest time in which the browser decodes none of the pictures it was given. Starting its
+/// decoder takes a tenth of that on a busy machine.
+pub const VIDEO_SILENCE_MS_MAX: u64 = 5_000;

@@ -44,6 +44,12 @@ pub struct Settings {
     /// Whether the host may ask for the microphone (MS-RDPEAI).
     #[serde(default)]
     pub microphone: bool,
+    /// Whether the worker decodes H.264, so that it is offered.
+    #[serde(default)]
+    pub h264: bool,
+    /// Whether H.264 with full colour (AVC444) is offered besides.
+    #[serde(default = "yes")]
+    pub avc444: bool,
     /// Monitors, when there is more than one; then the desktop is the rectangle around them.
     #[serde(default)]
     pub monitors: Vec<Monitor>,

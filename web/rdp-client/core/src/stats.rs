@@ -32,4 +32,6 @@ pub struct Stats {
     pub bandwidth_kbps: Option<u32>,
     /// Updates of the graphics pipeline that could not be decoded.
     pub dropped_updates: u64,
+    /// Pictures of H.264 that the browser decoded.
+    pub video_pictures: u64,
 }

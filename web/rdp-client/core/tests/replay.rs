@@ -20,12 +20,19 @@ struct Expected {
     /// Colours of single pixels, by `x,y`.
     probes: BTreeMap<String, [u8; 4]>,
     codec: String,
+    /// Pictures of video, each grey.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    video: u64,
     /// How often each event came, without positions of the pointer.
     events: BTreeMap<String, usize>,
     /// Bytes of sound.
     sound: usize,
     /// How the connection ended, when it did.
     end: Option<String>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 fn testdata() -> PathBuf {
@@ -82,6 +89,7 @@ fn replay(recording: &fuzzing::Recording, step: usize, was: &Expected) -> Expect
     };
     for part in recording.bytes.chunks(step) {
         client.feed(part);
+        fuzzing::decode_grey(&mut client);
         take(&mut client, &mut seen);
     }
     assert!(
@@ -90,6 +98,7 @@ fn replay(recording: &fuzzing::Recording, step: usize, was: &Expected) -> Expect
         was.origin
     );
     seen.codec = client.stats().codec.to_owned();
+    seen.video = client.stats().video_pictures;
     seen.hash = hash(client.frame());
     assert!(
         client.frame().chunks_exact(4).all(|pixel| pixel[3] == 255),
@@ -217,5 +226,49 @@ fn noise_never_breaks_a_client() {
             .collect();
         fuzzing::answer(&noise);
         fuzzing::session(&opening, &noise);
+    }
+}
+
+#[test]
+fn a_pipeline_with_video_takes_any_messages_and_any_answers() {
+    for seed in 1..=400_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut script = Vec::new();
+        for _ in 0..random.below(60) {
+            match random.below(4) {
+                // A picture: surface 1, AVC420 or AVC444v2, XRGB, 64 x 64, one rectangle.
+                0 | 1 => {
+                    let slice = [0, 0, 0, 1, 0x65, 1];
+                    let mut stream = vec![1, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 20, 100];
+                    stream.extend(slice);
+                    let codec = if random.below(3) == 0 { 0x0F } else { 0x0B };
+                    if codec == 0x0F {
+                        // Only luma.
+                        stream.splice(0..0, [20, 0, 0, 0x40]);
+                    }
+                    let mut content = vec![1, 0, codec, 0, 0x20, 0, 0, 0, 0, 64, 0, 64, 0];
+                    content.extend(u32::try_from(stream.len()).unwrap().to_le_bytes());
+                    content.extend(stream);
+                    if random.below(6) == 0 {
+                        let at = random.below(content.len());
+                        content[at] = u8::try_from(random.next() & 0xFF).unwrap();
+                    }
+                    script.push(1);
+                    script.push(u8::try_from(content.len()).unwrap());
+                    script.extend(content);
+                }
+                // An answer.
+                2 => script.extend([0x80 | u8::try_from(random.below(64)).unwrap(), 64]),
+                // The beginning or end of a frame, or anything.
+                _ => {
+                    let kind = [0x0B, 0x0C, 0x09, 0x0A, 0x0E, 0x04][random.below(6)];
+                    let len = random.below(12);
+                    script.push(kind);
+                    script.push(u8::try_from(len).unwrap());
+                    script.extend((0..len).map(|_| u8::try_from(random.next() & 3).unwrap()));
+                }
+            }
+        }
+        fuzzing::video(&script);
     }
 }

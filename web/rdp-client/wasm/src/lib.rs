@@ -11,6 +11,8 @@ use std::{
 use rdp_client_core::{Client, FingerPhase, Monitor, PenSample};
 use wasm_bindgen::prelude::*;
 
+mod video;
+
 #[wasm_bindgen]
 extern "C" {
     /// Milliseconds since the worker began.
@@ -44,6 +46,8 @@ fn keep_panics() {
 pub struct RdpClient {
     client: Client,
     decode_ms: f64,
+    /// Of the last job for the decoder of video.
+    video_bytes: Vec<u8>,
 }
 
 #[wasm_bindgen]
@@ -55,6 +59,7 @@ impl RdpClient {
         Self {
             client: Client::new(settings),
             decode_ms: 0.0,
+            video_bytes: Vec::new(),
         }
     }
 
@@ -67,7 +72,7 @@ impl RdpClient {
 
     /// The time, in milliseconds.
     pub fn tick(&mut self, now_ms: f64) {
-        self.client.tick(milliseconds(now_ms));
+        self.client.tick(whole(now_ms));
     }
 
     /// Bytes to send now; empty when there are none.
@@ -256,14 +261,14 @@ impl RdpClient {
     }
 }
 
-fn milliseconds(now_ms: f64) -> u64 {
+fn whole(number: f64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a float cast saturates, and that is what a wrong clock should do"
     )]
-    let milliseconds = now_ms as u64;
-    milliseconds
+    let whole = number as u64;
+    whole
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -4,7 +4,7 @@
  */
 import type { ClipboardPolicy, Launch } from '../../api/types';
 import { webSocketUrl, type ConnectionEvents, type Outcome } from '../connection';
-import { failed, outcomeOf } from './failures';
+import { failed, outcomeOf, VIDEO } from './failures';
 import type { TouchTaken } from './input/direct-touch';
 import type {
   ClipboardContent,
@@ -19,6 +19,7 @@ import { bounds, MAIN, partOf, type Rect, type ScreenMonitor } from './screens/l
 import { settingsOf } from './settings';
 import type { MicrophoneFormat } from './sound/microphone';
 import { desktopSize, placePicture, scalePercent, type Scale, type Size } from './size';
+import { videoFailed } from './video';
 import { takeWorker } from './worker/spare';
 
 export type { Scale } from './size';
@@ -308,6 +309,7 @@ export class DesktopConnection {
   private ended(end: WorkerEnd): void {
     if (this.isOver) return;
     console.info(`Desktop connection ended: ${end.code}`, end.message, end.closed?.code ?? '', end.closed?.reason ?? '');
+    if (end.code === VIDEO) videoFailed();
     if (!end.closed) this.events.closing();
     this.over(outcomeOf(end, this.launch.host, this.isOpen));
   }

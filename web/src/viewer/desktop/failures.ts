@@ -13,9 +13,14 @@ const CLOSED_BY_BROKER = 409;
 /** Ends that are of this side: the session goes on, and another worker can have it. */
 const OURS: ReadonlySet<string> = new Set(['panic', 'crashed', 'hung', 'flooded', 'protocol', 'limit']);
 
+/** End of a connection whose video the browser does not decode. */
+export const VIDEO = 'video';
+
 /** `wasOpen`: whether the session was shown before. */
 export function outcomeOf(end: WorkerEnd, host: string, wasOpen: boolean): Outcome {
   const { closed } = end;
+  // The next connection does not offer what this one failed with, even if it showed nothing yet.
+  if (end.code === VIDEO) return { is: 'ended', reason: 'client-lost' };
   if (wasOpen) {
     if (OURS.has(end.code)) return { is: 'ended', reason: 'client-lost' };
     // Without a close the socket is still up: the host ended the RDP session in order.

@@ -4,6 +4,7 @@
  */
 import type { TouchTaken } from './input/direct-touch';
 import type { ScreenMonitor } from './screens/layout';
+import type { VideoState } from './video';
 
 /** What the RDP client wants to know before it connects; goes to it as JSON. */
 export interface Settings {
@@ -20,6 +21,7 @@ export interface Settings {
   drive: boolean;
   touch: boolean;
   microphone: boolean;
+  /** Wished; the worker takes it back where the browser has no decoder. */
   h264: boolean;
   /** Empty for one, of the size above. */
   monitors: readonly Monitor[];
@@ -135,6 +137,7 @@ export interface Statistics {
   width: number;
   height: number;
   codec: string;
+  video: VideoState;
   /** Pictures drawn, and updates that came from the host. */
   drawnPerS: number;
   updatesPerS: number;

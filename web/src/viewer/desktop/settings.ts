@@ -1,6 +1,7 @@
 /** What the RDP client is told about this device. */
 import type { ClockChange, Monitor, Settings, TimeZone } from './protocol';
 import { scalePercent, type Size } from './size';
+import { offersVideo } from './video';
 
 /** At most 15 characters: what Windows shows for a client (MS-RDPBCGR 2.2.1.3.2, clientName). */
 const CLIENT_NAME = 'Portico';
@@ -30,7 +31,7 @@ export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipbo
     // Whether the device has a touch screen may change; a host that asks gets no touch without one.
     touch: true,
     microphone,
-    h264: false,
+    h264: offersVideo(),
     monitors,
   };
 }

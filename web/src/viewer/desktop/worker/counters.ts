@@ -1,5 +1,6 @@
 /** Counts what a connection does and makes figures per second of it. */
 import type { Statistics } from '../protocol';
+import type { VideoState } from '../video';
 import type { ClientCounts } from './client-events';
 
 export class Counters {
@@ -24,6 +25,11 @@ export class Counters {
     this.fed += 1;
   }
 
+  /** More time of decoding, without bytes. */
+  decoded(decodeMs: number): void {
+    this.decodeMs += decodeMs;
+  }
+
   sent(bytes: number): void {
     this.bytesOut += bytes;
   }
@@ -46,6 +52,7 @@ export class Counters {
     nowMs: number,
     counts: ClientCounts,
     size: { width: number; height: number },
+    video: VideoState,
     queuedBytes: number,
     memoryBytes: number,
   ): Statistics {
@@ -54,6 +61,7 @@ export class Counters {
     const statistics: Statistics = {
       ...size,
       codec: counts.codec ?? '',
+      video,
       drawnPerS: this.drawn / seconds,
       updatesPerS: (updates === undefined ? this.fed : updates - this.updatesBefore) / seconds,
       decodeMsPerS: this.decodeMs / seconds,

@@ -2,8 +2,10 @@
 import { lastPanic, RdpClient, start, type Module } from 'virtual:rdp-client';
 import type { FromWorker, ToWorker, WorkerEnd } from '../protocol';
 import { Session } from './session';
+import { canDecode } from './video';
 
 const loading: Promise<Module> = start();
+const decoding = canDecode();
 let session: Session | undefined;
 let isOver = false;
 /** Orders that came before there was a session: a few, as the page sends no input before. */
@@ -58,8 +60,11 @@ async function connect(message: Extract<ToWorker, { type: 'connect' }>): Promise
     return;
   }
   try {
-    const client = new RdpClient(JSON.stringify(message.settings));
-    session = new Session(client, wasm, message.canvas, message.url, tell, (error) => crashed('panic', error));
+    const { h264 } = message.settings;
+    const decodes = h264 && (await decoding);
+    const client = new RdpClient(JSON.stringify({ ...message.settings, h264: decodes }));
+    const video = decodes ? 'offered' : h264 ? 'missing' : 'failed';
+    session = new Session(client, wasm, message.canvas, message.url, video, tell, (error) => crashed('panic', error));
     for (const order of early.splice(0)) session.take(order);
   } catch (error) {
     crashed('panic', error);

@@ -57,6 +57,16 @@ declare module 'virtual:rdp-client' {
     sound(): Uint8Array;
     /** How long the device takes to play what was taken. */
     soundLatency(latencyMs: number): void;
+    /** JSON of the next `VideoJob` (worker/video.ts); '' when none. Ask after each `feed`. */
+    videoJob(): string;
+    /** Of the last job: H.264 as a byte stream. */
+    videoBytes(): Uint8Array;
+    /** Planes without gaps; what waited for them is drawn. */
+    videoPicture(id: number, width: number, height: number, nv12: boolean, planes: Uint8Array): void;
+    /** Ends the connection with the code `video`. */
+    videoFailed(message: string): void;
+    /** Bytes that came and are not fed yet. */
+    backlog(bytes: number): void;
     stats(): string;
     shutdown(): void;
   }

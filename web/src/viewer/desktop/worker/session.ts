@@ -5,6 +5,7 @@
  */
 import type { RdpClient, Module } from 'virtual:rdp-client';
 import type { FromWorker, ToWorker, WorkerEnd } from '../protocol';
+import type { VideoState } from '../video';
 import { readCounts, readEvents, type ClientEvent } from './client-events';
 import { HostClipboard } from './clipboard';
 import { Counters } from './counters';
@@ -12,6 +13,7 @@ import { Inbox } from './inbox';
 import { Painter } from './painter';
 import { PointerImages } from './pointer-images';
 import { Screens } from './screens';
+import { Video } from './video';
 
 /** Longest decoding at one go; then drawing and input have their turn. */
 const SLICE_MS = 12;
@@ -30,6 +32,7 @@ export class Session {
   private readonly counters = new Counters(performance.now());
   private readonly pointer: PointerImages;
   private readonly clipboard: HostClipboard;
+  private readonly video: Video;
   private readonly next = new MessageChannel();
   private readonly ticking: number;
   private sound: MessagePort | undefined;
@@ -47,6 +50,7 @@ export class Session {
     private readonly wasm: Module,
     canvas: OffscreenCanvas,
     url: string,
+    private readonly videoState: VideoState,
     private readonly tell: (message: FromWorker, transfer?: Transferable[]) => void,
     private readonly crashed: (error: unknown) => void,
   ) {
@@ -54,6 +58,7 @@ export class Session {
     this.screens = new Screens(painterOf(canvas), client, painterOf);
     this.pointer = new PointerImages((shape) => tell({ type: 'pointer', shape }));
     this.clipboard = new HostClipboard(client, tell, () => this.flush());
+    this.video = new Video(client, (decodeMs) => this.guard(() => this.videoCame(decodeMs)));
     this.next.port1.onmessage = () => this.guard(() => this.slice());
     this.ticking = self.setInterval(() => this.guard(() => this.tick()), TICK_MS);
     this.socket = new WebSocket(url);
@@ -81,6 +86,7 @@ export class Session {
     this.next.port1.close();
     this.sound?.close();
     this.microphone?.close();
+    this.video.end();
     if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000, 'client-closed');
   }
 
@@ -207,6 +213,7 @@ export class Session {
     let nowMs = beganMs;
     for (let bytes = this.inbox.take(); bytes; bytes = this.inbox.take()) {
       const beforeMs = nowMs;
+      this.client.backlog(this.inbox.bytes);
       this.client.feed(bytes);
       nowMs = performance.now();
       this.counters.received(bytes.length, nowMs - beforeMs);
@@ -218,9 +225,18 @@ export class Session {
     if (!this.inbox.isEmpty && !this.isDone) this.sliceSoon();
   }
 
+  /** A picture of video is in the client: what waited for it is decoded, and the host hears of it. */
+  private videoCame(decodeMs: number): void {
+    if (this.isDone) return;
+    this.counters.decoded(decodeMs);
+    this.flush();
+    this.drawSoon();
+  }
+
   /** Sends what the client has to say and hands its events on. */
   private flush(): void {
     this.send();
+    this.video.pump();
     for (const event of readEvents(this.client.events())) this.handle(event);
     this.handSoundOn();
     // Handling an event may have made the client say more.
@@ -340,7 +356,7 @@ export class Session {
     const memory = this.wasm.memory.buffer.byteLength;
     this.tell({
       type: 'statistics',
-      statistics: this.counters.take(nowMs, counts, size, this.inbox.bytes, memory),
+      statistics: this.counters.take(nowMs, counts, size, this.videoState, this.inbox.bytes, memory),
     });
   }
 

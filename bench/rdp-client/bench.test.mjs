@@ -1,0 +1,239 @@
+// The desktop viewer beside the published component (npm) that it replaced: same browser, same host,
+// same session, one after the other. Prints tables; run by scripts/bench through scripts/end-to-end.
+//
+// The npm component can only ask for 16 bit colours, and the viewer only for 32, so each has its own;
+// at 16 bits xrdp sends run-length bitmaps, at 32 RemoteFX.
+import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { brotliCompressSync, constants } from 'node:zlib';
+import { signInByApi } from '../../web/e2e/api.mjs';
+import { eventually, launchChromium, newContext, requireChromium } from '../../web/e2e/lib.mjs';
+import { portico } from '../../web/e2e/server.mjs';
+
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 8);
+const WARM_UP_MS = 2_000;
+const START_RUNS = 3;
+const BUDGETS = { fps: 30, timesNpm: 3, resumedMs: 1_000, kilobytes: 650, longestTaskMs: 50 };
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const npm = (path) => here(`../../web/node_modules/@devolutions/${path}`);
+const origin = new URL(process.env.PORTICO_URL).origin;
+const TICKS_PER_S = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+/** Runs something in the desktop that the user has now, until it ends or is stopped. */
+function inDesktop(command) {
+  const { host } = JSON.parse(portico('get', 'sessions', '-o', 'json')).find((one) => one.user === 'demo' && one.resource === 'desktop');
+  const script = `cd ~demo && display=$(pgrep -a -u demo Xorg | grep -o ':[0-9]*' | head -1) && exec runuser -u demo -- env DISPLAY=$display XAUTHORITY=$PWD/.Xauthority LIBGL_ALWAYS_SOFTWARE=1 ${command}`;
+  return spawn(process.env.PORTICO_LAB, ['exec', host, '--', 'sh', '-c', script], { stdio: ['pipe', 'ignore', 'ignore'] });
+}
+
+function isInstalled(program) {
+  try {
+    execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What moves on the host; each ends by itself. */
+const time = SECONDS + 4;
+const WORKS = [
+  { name: 'glxgears, 800 × 600', missing: !isInstalled('glxgears'), command: `timeout ${time} glxgears -geometry 800x600+40+40` },
+  { name: 'scrolling text', command: `timeout ${time} xterm -geometry 120x50+10+10 -e sh -c "while :; do seq 1 40; sleep 0.02; done"` },
+  // Its code comes over standard input: the host has a file system of its own.
+  { name: 'video, 640 × 360', command: `timeout ${time} python3 - ${SECONDS + 3}`, input: readFileSync(here('video.py')) },
+];
+
+/** Processor time of the browser and all its processes, in seconds. */
+function browserCpuS() {
+  const parents = new Map();
+  const times = new Map();
+  for (const id of readdirSync('/proc')) {
+    if (!/^\d+$/.test(id)) continue;
+    try {
+      const fields = readFileSync(`/proc/${id}/stat`, 'utf8').split(') ').at(-1).split(' ');
+      parents.set(id, fields[1]);
+      if (/chrom/.test(readFileSync(`/proc/${id}/cmdline`, 'utf8'))) times.set(id, Number(fields[11]) + Number(fields[12]));
+    } catch {
+      // It has ended.
+    }
+  }
+  const isOurs = (id) => {
+    for (let at = id; at && at !== '0'; at = parents.get(at)) if (at === String(process.pid)) return true;
+    return false;
+  };
+  return [...times].filter(([id]) => isOurs(id)).reduce((sum, [, ticks]) => sum + ticks, 0) / TICKS_PER_S;
+}
+
+/** Both kinds of page: how they begin, and what they count. */
+const CLIENTS = {
+  own: {
+    path: '/launch/desktop',
+    prepare: (context) => context.addInitScript(() => {
+      window.bench = { drawn: 0, decodeMs: 0, firstMs: undefined };
+      window.Worker = class extends Worker {
+        constructor(...args) {
+          super(...args);
+          this.addEventListener('message', ({ data }) => {
+            if (data.type === 'picture') window.bench.firstMs ??= performance.now();
+            if (data.type !== 'statistics') return;
+            // Comes every second, and is about that second.
+            window.bench.drawn += data.statistics.drawnPerS;
+            window.bench.decodeMs += data.statistics.decodeMsPerS;
+          });
+        }
+      };
+    }),
+    isOpen: (page) => page.locator('.launching').waitFor({ state: 'detached' }),
+  },
+  npm: {
+    path: '/bench/npm.html',
+    prepare: async (context) => {
+      // Pages that come from here count as pages of nowhere, which may not reach this machine.
+      await context.grantPermissions(['local-network-access'], { origin });
+      const give = (path, contentType) => (route) => route.fulfill({ contentType, body: readFileSync(path) });
+      await context.route('**/bench/npm.html', give(here('npm.html'), 'text/html'));
+      await context.route('**/bench/rdp.js', give(npm('iron-remote-desktop-rdp/iron-remote-desktop-rdp.js'), 'text/javascript'));
+      await context.route('**/bench/component.js', give(npm('iron-remote-desktop/iron-remote-desktop.js'), 'text/javascript'));
+    },
+    isOpen: () => undefined,
+  },
+};
+
+async function open(browser, person, name) {
+  const client = CLIENTS[name];
+  const context = await newContext(browser, { baseURL: origin, readable: false });
+  const { url, ...cookie } = person.cookie;
+  await context.addCookies([{ ...cookie, url }]);
+  await context.addInitScript((token) => {
+    window.csrf = token;
+    window.tasks = [];
+    new PerformanceObserver((list) => {
+      for (const { startTime, duration } of list.getEntries()) window.tasks.push({ startTime, duration });
+    }).observe({ type: 'longtask' });
+  }, person.csrf);
+  await client.prepare(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
+  const complaints = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  await page.goto(client.path);
+  const firstMs = await eventually(`a picture (${name})`, async () => {
+    const { bench } = await page.evaluate(() => ({ bench: { firstMs: window.bench.firstMs, failed: window.bench.failed, ended: window.bench.ended } }));
+    if (bench.failed || bench.ended) throw new Error(`${name}: ${bench.failed ?? 'it ended'}`);
+    return bench.firstMs;
+  }, { timeout: 30_000, every: 20 });
+  await client.isOpen(page);
+  return { page, complaints, firstMs, close: () => context.close() };
+}
+
+async function endAll(person) {
+  const { json } = await person.call('GET', '/workspace');
+  for (const { id } of json.sessions ?? []) await person.call('DELETE', `/sessions/${id}`);
+  await eventually('no session', async () => ((await person.call('GET', '/workspace')).json.sessions ?? []).length === 0);
+}
+
+/** Figures per second of one piece of work. */
+async function measure(page, work) {
+  const running = inDesktop(work.command);
+  running.stdin.end(work.input);
+  const ended = new Promise((resolve) => running.on('exit', resolve));
+  await page.waitForTimeout(WARM_UP_MS);
+  const look = () => page.evaluate(() => ({ ...window.bench, now: performance.now() }));
+  const before = await look();
+  const cpuBefore = browserCpuS();
+  await page.waitForTimeout(SECONDS * 1_000);
+  const after = await look();
+  const seconds = (after.now - before.now) / 1_000;
+  const cpu = (browserCpuS() - cpuBefore) / seconds;
+  const longest = await page.evaluate((since) => Math.max(0, ...window.tasks.filter((task) => task.startTime >= since).map((task) => task.duration)), before.now);
+  if (process.env.PORTICO_SHOTS) await page.screenshot({ path: `${process.env.PORTICO_SHOTS}/bench-${page.url().includes('npm') ? 'npm' : 'own'}-${WORKS.indexOf(work)}.png` });
+  const result = {
+    fps: (after.drawn - before.drawn) / seconds,
+    cpu,
+    decode: after.decodeMs === undefined ? undefined : (after.decodeMs - before.decodeMs) / seconds,
+    longest,
+    load: loadavg()[0],
+  };
+  await ended;
+  if (after.failed || after.ended) throw new Error(`the connection is over: ${after.failed ?? 'it ended'}`);
+  return result;
+}
+
+function kilobytes(name) {
+  if (name === 'npm') {
+    const files = ['iron-remote-desktop-rdp/iron-remote-desktop-rdp.js', 'iron-remote-desktop/iron-remote-desktop.js'];
+    const pack = (path) => brotliCompressSync(readFileSync(npm(path)), { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } }).length;
+    return files.reduce((sum, path) => sum + pack(path), 0) / 1_000;
+  }
+  const text = execFileSync('node', [here('../../web/scripts/size.mjs')], { encoding: 'utf8' });
+  return Number(/^desktop viewer\s+([\d.]+)/m.exec(text)[1]);
+}
+
+const median = (values) => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)];
+const show = (value, digits = 0) => (value === undefined ? '' : value.toFixed(digits));
+
+test('the viewer beside the npm component', { timeout: 600_000 }, async () => {
+  requireChromium();
+  const person = await signInByApi('demo', 'portico-demo');
+  const browser = await launchChromium(['--ignore-certificate-errors']);
+  const results = {};
+  const starts = {};
+  for (const name of (process.env.BENCH_CLIENTS ?? 'npm own').split(' ')) {
+    await endAll(person);
+    try {
+      const first = await open(browser, person, name);
+      starts[name] = { fresh: first.firstMs, resumed: [] };
+      await first.close();
+      for (let run = 0; run < START_RUNS; run += 1) {
+        const next = await open(browser, person, name);
+        starts[name].resumed.push(next.firstMs);
+        await next.close();
+      }
+      const opened = await open(browser, person, name);
+      results[name] = {};
+      for (const work of WORKS) if (!work.missing) results[name][work.name] = await measure(opened.page, work);
+      for (const complaint of opened.complaints.slice(0, 5)) console.log(`${name} says: ${complaint.slice(0, 300)}`);
+      await opened.close();
+    } catch (error) {
+      console.log(`${name}: ${error.message}`);
+    }
+  }
+  await browser.close();
+  await endAll(person);
+
+  const lines = [`load ${loadavg().map((one) => one.toFixed(1)).join(' ')}, ${SECONDS} s for each figure`, ''];
+  lines.push('| work | npm, 16 bit: pictures/s | CPU | longest task | viewer, 32 bit: pictures/s | CPU | longest task | decoding | ratio | load npm / viewer |');
+  lines.push('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  for (const { name, missing } of WORKS) {
+    if (missing) {
+      lines.push(`| ${name} | missing: install mesa-utils |`);
+      continue;
+    }
+    const [a, b] = [results.npm?.[name], results.own?.[name]];
+    const part = (one) => (one ? `${show(one.fps, 1)} | ${show(one.cpu * 100)} % | ${show(one.longest)} ms` : 'failed | | ');
+    lines.push(`| ${name} | ${part(a)} | ${part(b)} | ${show(b?.decode)} ms/s | ${a && b ? show(b.fps / a.fps, 1) : ''} | ${show(a?.load, 1)} / ${show(b?.load, 1)} |`);
+  }
+  lines.push('', '| start to picture | npm | viewer |', '| --- | --- | --- |');
+  lines.push(`| new session | ${show(starts.npm?.fresh)} ms | ${show(starts.own?.fresh)} ms |`);
+  lines.push(`| resumed session, median of ${START_RUNS} | ${show(starts.npm && median(starts.npm.resumed))} ms | ${show(starts.own && median(starts.own.resumed))} ms |`);
+  const size = { npm: kilobytes('npm'), own: kilobytes('own') };
+  lines.push(`| transfer, brotli | ${show(size.npm)} kB | ${show(size.own)} kB |`);
+
+  const own = Object.values(results.own ?? {});
+  const gears = WORKS[0].missing ? undefined : results.own?.[WORKS[0].name];
+  const ratio = gears && results.npm ? gears.fps / results.npm[WORKS[0].name].fps : undefined;
+  lines.push('', '| budget | allowed | seen |', '| --- | --- | --- |');
+  lines.push(`| pictures/s, glxgears | ${BUDGETS.fps} | ${show(gears?.fps, 1) || 'not measured'} |`);
+  lines.push(`| against npm, glxgears | ${BUDGETS.timesNpm} × | ${show(ratio, 1) || 'not measured'} |`);
+  lines.push(`| first picture of a resumed session | ${BUDGETS.resumedMs} ms | ${show(starts.own && median(starts.own.resumed))} ms |`);
+  lines.push(`| transfer | ${BUDGETS.kilobytes} kB | ${show(size.own)} kB |`);
+  lines.push(`| longest task of the page while pictures move | ${BUDGETS.longestTaskMs} ms | ${show(Math.max(0, ...own.map((one) => one.longest))) || '0'} ms |`);
+  console.log(lines.join('\n'));
+  if (!results.own) throw new Error('the viewer was not measured');
+});
