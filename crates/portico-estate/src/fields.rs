@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use ipnet::IpNet;
 use portico_model::{
     estate::{
-        AgentLink, AgentMode, ClientSite, Clipboard, Entitlement, Group, Host, HostMode,
-        LoadWeights, Pin, PlacementRule, Pool, Protocol, RdpSecurity, Resource, ResourceKind,
+        AgentLink, AgentMode, ClientSite, Clipboard, Drive, Entitlement, Group, Host, HostMode,
+        LoadWeights, Pin, PlacementRule, Pool, Printer, Protocol, RdpSecurity, Resource, ResourceKind,
         ResumeFrom, SessionPolicy, SessionsPerAccount, SessionsPerUser, Site, SiteRule, User,
         WeeklyTime,
     },
@@ -291,8 +291,19 @@ pub(crate) fn session_policy(policy: &SessionPolicy) -> Fields {
         Clipboard::FromHost => "from-host",
         Clipboard::Both => "both",
     };
+    let drive = match policy.drive {
+        Drive::Off => "off",
+        Drive::Read => "read",
+        Drive::ReadWrite => "read-write",
+    };
+    let printer = match policy.printer {
+        Printer::Off => "off",
+        Printer::On => "on",
+    };
     vec![
         ("clipboard", quoted(clipboard)),
+        ("drive", quoted(drive)),
+        ("printer", quoted(printer)),
         ("idle_timeout_s", policy.idle_timeout_s.to_string()),
         ("total_timeout_s", policy.total_timeout_s.to_string()),
         (

@@ -130,7 +130,8 @@ async fn prepare(
         grant.program.as_ref(),
         grant.clipboard,
         random,
-    )?;
+    )?
+    .with_devices(grant.drive, grant.printer);
     let ready = host::connect(&grant.target, &rules, limits).await?;
     Ok((ready, rules))
 }

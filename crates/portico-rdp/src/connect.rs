@@ -23,7 +23,11 @@ mod client_info;
 mod initial;
 mod tpkt;
 
-use portico_model::{Secret, estate::Clipboard, grant::Program};
+use portico_model::{
+    Secret,
+    estate::{Clipboard, Drive, Printer},
+    grant::Program,
+};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -69,6 +73,7 @@ pub struct ConnectRules {
     shell: String,
     work_dir: String,
     clipboard: Clipboard,
+    devices: Devices,
     /// Name for closed channels, ASCII letters and digits.
     closed_channel_name: [u8; CHANNEL_NAME_LEN],
 }
@@ -97,8 +102,19 @@ impl ConnectRules {
             shell,
             work_dir,
             clipboard,
+            devices: Devices::Closed,
             closed_channel_name: random.map(|byte| b'a' + byte % 26),
         })
+    }
+
+    /// Opens the channel of drives and printers when the policy has one of them. Which devices a
+    /// client announces in it, and whether it writes, the gateway does not see.
+    pub fn with_devices(mut self, drive: Drive, printer: Printer) -> Self {
+        self.devices = match (drive, printer) {
+            (Drive::Off, Printer::Off) => Devices::Closed,
+            _ => Devices::Open,
+        };
+        self
     }
 
     /// The account to log on with.
@@ -110,6 +126,13 @@ impl ConnectRules {
     pub fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }
+}
+
+/// The channel of drives and printers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Devices {
+    Closed,
+    Open,
 }
 
 /// Whether the rewriter wants more.

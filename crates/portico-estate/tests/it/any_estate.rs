@@ -409,10 +409,15 @@ fn policy() -> impl Strategy<Value = SessionPolicy> {
         Clipboard::FromHost,
         Clipboard::Both,
     ]);
+    let drive = select(vec![Drive::Off, Drive::Read, Drive::ReadWrite]);
+    let printer = select(vec![Printer::Off, Printer::On]);
     let timeout = || 0..=limits::TIMEOUT_S_MAX;
-    (clipboard, timeout(), timeout(), timeout(), timeout()).prop_map(
-        |(clipboard, idle, total, disconnected, session)| SessionPolicy {
+    let devices = (clipboard, drive, printer);
+    (devices, timeout(), timeout(), timeout(), timeout()).prop_map(
+        |((clipboard, drive, printer), idle, total, disconnected, session)| SessionPolicy {
             clipboard,
+            drive,
+            printer,
             idle_timeout_s: idle,
             total_timeout_s: total,
             disconnected_timeout_s: disconnected,

@@ -10,9 +10,10 @@ use std::sync::{
 use ironrdp_connector::ClientConnector;
 use ironrdp_dvc::DrdynvcClient;
 
-use crate::{Event, Settings};
+use crate::{Event, FileEvent, Settings};
 
 pub(crate) mod clipboard;
+pub(crate) mod devices;
 pub(crate) mod display;
 pub(crate) mod graphics;
 pub(crate) mod sound;
@@ -29,6 +30,8 @@ pub(crate) enum Notice {
     Clipboard(ClipboardNotice),
     /// Of the sound.
     Sound(SoundNotice),
+    /// Goes to the worker as it is, with its bytes.
+    Files(FileEvent, Vec<u8>),
 }
 
 /// The channels' way out, and the time, which they may not read themselves.
@@ -93,6 +96,9 @@ pub(crate) fn attach(connector: &mut ClientConnector, settings: &Settings, outle
     }
     if settings.clipboard {
         connector.attach_static_channel(clipboard::channel(outlet.clone()));
+    }
+    if let Some(devices) = devices::channel(settings, outlet) {
+        connector.attach_static_channel(devices);
     }
     connector.attach_static_channel(dynamic);
 }

@@ -8,6 +8,8 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
+mod files;
+
 use rdp_client_core::Client;
 use wasm_bindgen::prelude::*;
 

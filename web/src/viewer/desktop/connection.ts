@@ -2,9 +2,10 @@
  * One connection of the desktop viewer: one worker and one canvas, from their creation to their end.
  * A reconnection makes new ones.
  */
-import type { ClipboardPolicy, Launch } from '../../api/types';
+import type { ClipboardPolicy, DrivePolicy, Launch, PrinterPolicy } from '../../api/types';
 import { webSocketUrl, type ConnectionEvents, type Outcome } from '../connection';
 import { failed, outcomeOf } from './failures';
+import type { FileNews } from './files/protocol';
 import type {
   ClipboardContent,
   FromWorker,
@@ -39,6 +40,8 @@ export interface DesktopOptions {
   ratio: number;
   scale: Scale;
   clipboard: ClipboardPolicy;
+  drive: DrivePolicy;
+  printer: PrinterPolicy;
   /** Windows layout id; 0 for the host's own. */
   keyboardLayout: number;
   /** A picture that stays black is shown in the end: some desktops are. */
@@ -58,6 +61,7 @@ export interface DesktopEvents extends ConnectionEvents {
   soundFormat: (format: SoundFormat) => void;
   soundVolume: (left: number, right: number) => void;
   statistics: (statistics: Statistics) => void;
+  files: (news: FileNews) => void;
 }
 
 export class DesktopConnection {
@@ -110,6 +114,8 @@ export class DesktopConnection {
       ratio: options.ratio,
       keyboardLayout: options.keyboardLayout,
       clipboard: options.clipboard !== 'none',
+      drive: options.drive,
+      printer: options.printer === 'on',
     });
     this.post({ type: 'connect', url, settings, canvas: offscreen }, [offscreen]);
     this.after(CONNECT_MS, () => {
@@ -209,6 +215,9 @@ export class DesktopConnection {
         return;
       case 'statistics':
         this.events.statistics(message.statistics);
+        return;
+      case 'files':
+        this.events.files(message.news);
         return;
       case 'closing':
         this.events.closing();

@@ -12,9 +12,11 @@ export interface Device {
   ratio: number;
   keyboardLayout: number;
   clipboard: boolean;
+  drive: Settings['drive'];
+  printer: boolean;
 }
 
-export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipboard }: Device): Settings {
+export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipboard, drive, printer }: Device): Settings {
   return {
     ticket,
     ...size,
@@ -24,7 +26,8 @@ export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipbo
     clientName: CLIENT_NAME,
     sound: true,
     clipboard,
-    drive: false,
+    drive,
+    printer,
     touch: false,
     h264: false,
     monitors: [],

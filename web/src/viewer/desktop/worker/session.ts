@@ -8,6 +8,7 @@ import type { FromWorker, ToWorker, WorkerEnd } from '../protocol';
 import { readCounts, readEvents, type ClientEvent } from './client-events';
 import { HostClipboard } from './clipboard';
 import { Counters } from './counters';
+import { HostFiles } from './files';
 import { Inbox } from './inbox';
 import { Painter } from './painter';
 import { PointerImages } from './pointer-images';
@@ -29,6 +30,7 @@ export class Session {
   private readonly counters = new Counters(performance.now());
   private readonly pointer: PointerImages;
   private readonly clipboard: HostClipboard;
+  private readonly files: HostFiles;
   private readonly next = new MessageChannel();
   private readonly ticking: number;
   private sound: MessagePort | undefined;
@@ -51,6 +53,12 @@ export class Session {
     this.painter = new Painter(canvas, client, wasm.memory);
     this.pointer = new PointerImages((shape) => tell({ type: 'pointer', shape }));
     this.clipboard = new HostClipboard(client, tell, () => this.flush());
+    this.files = new HostFiles(
+      client,
+      (news) => tell({ type: 'files', news }),
+      () => this.guard(() => this.flush()),
+      () => this.socket.bufferedAmount,
+    );
     this.next.port1.onmessage = () => this.guard(() => this.slice());
     this.ticking = self.setInterval(() => this.guard(() => this.tick()), TICK_MS);
     this.socket = new WebSocket(url);
@@ -77,6 +85,7 @@ export class Session {
     self.clearTimeout(this.drawTimer);
     this.next.port1.close();
     this.sound?.close();
+    this.files.end();
     if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000, 'client-closed');
   }
 
@@ -128,6 +137,9 @@ export class Session {
         this.sound?.close();
         this.sound = message.port;
         client.soundLatency(message.latencyMs);
+        return;
+      case 'files':
+        this.files.take(message.order);
         return;
       case 'shutdown':
         this.shutdown();
@@ -182,6 +194,7 @@ export class Session {
   private flush(): void {
     this.send();
     for (const event of readEvents(this.client.events())) this.handle(event);
+    this.files.pump();
     this.handSoundOn();
     // Handling an event may have made the client say more.
     this.send();
@@ -212,6 +225,7 @@ export class Session {
         return;
       case 'clipboard-offer':
         this.clipboard.offered(event.formats);
+        this.files.copied(event.formats);
         return;
       case 'clipboard-request':
         this.clipboard.requested(event.requestId, event.formatId);
