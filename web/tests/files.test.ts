@@ -269,7 +269,7 @@ describe('files of the clipboard', () => {
 
 describe('what people see and give', () => {
   test('sizes have a unit', () => {
-    expect([0, 999, 1_500, 123_456_789].map((size) => sizeText(size, 'en'))).toEqual(['0 byte', '999 byte', '1.5 kB', '123 MB']);
+    expect([0, 999, 1_500, 123_456_789].map((size) => sizeText(size, 'en'))).toEqual(['0 bytes', '999 bytes', '1.5 kB', '123 MB']);
     expect(sizeText(1_500, 'de')).toBe('1,5 kB');
   });
 

@@ -26,11 +26,11 @@ mod request;
 pub use request::{DriveAnswer, DriveError, DriveOp, DriveRequest, Entry, Kind, NamedEntry};
 
 use crate::limits::{
-    DRIVE_FILES_MAX, DRIVE_FILE_LEN_MAX, DRIVE_LISTED_MAX, DRIVE_READ_MAX, DRIVE_REQUESTS_MAX,
+    DRIVE_FILE_LEN_MAX, DRIVE_FILES_MAX, DRIVE_LISTED_MAX, DRIVE_READ_MAX, DRIVE_REQUESTS_MAX,
     DRIVE_WRITE_BYTES_MAX,
 };
-pub(crate) use names::good_name;
 use names::Path;
+pub(crate) use names::good_name;
 
 /// Whether a host may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -221,10 +221,16 @@ impl Drive {
             }
             // Not announced, so no host asks; the answer has the form of any other.
             Request::ServerDriveQuerySecurityRequest(request) => {
-                vec![replies::close(request.device_io_request, NtStatus::NOT_SUPPORTED)]
+                vec![replies::close(
+                    request.device_io_request,
+                    NtStatus::NOT_SUPPORTED,
+                )]
             }
             Request::ServerDriveSetSecurityRequest(request) => {
-                vec![replies::close(request.device_io_request, NtStatus::NOT_SUPPORTED)]
+                vec![replies::close(
+                    request.device_io_request,
+                    NtStatus::NOT_SUPPORTED,
+                )]
             }
         }
     }
@@ -269,7 +275,10 @@ impl Drive {
                 vec![replies::read(irp, outcome)]
             }
             (Step::Write { length }, None) => {
-                vec![replies::write(irp, u32::try_from(length).map_err(|_| NtStatus::UNSUCCESSFUL))]
+                vec![replies::write(
+                    irp,
+                    u32::try_from(length).map_err(|_| NtStatus::UNSUCCESSFUL),
+                )]
             }
             (Step::Set(request), None) => replies::set(&request, NtStatus::SUCCESS),
             (Step::Allocate(request, size), None) => {
@@ -329,9 +338,10 @@ impl Drive {
             return vec![replies::create(irp, Err(NtStatus::ACCESS_DENIED))];
         }
         // Those that are about to be opened count, too, or many at once would pass.
-        let opening = self.waiting.values().filter(|waiting| {
-            matches!(waiting.step, Step::OpenLook(_) | Step::OpenMake(..))
-        });
+        let opening = self
+            .waiting
+            .values()
+            .filter(|waiting| matches!(waiting.step, Step::OpenLook(_) | Step::OpenMake(..)));
         if self.files.len() + opening.count() >= DRIVE_FILES_MAX {
             let status = NtStatus::from(replies::TOO_MANY_OPENED_FILES);
             return vec![replies::create(irp, Err(status))];
@@ -346,7 +356,12 @@ impl Drive {
                 && (asks_to_write || request.desired_access.intersects(all)),
             delete,
         };
-        self.ask(irp, Step::OpenLook(opening), DriveOp::Look { path }, Vec::new())
+        self.ask(
+            irp,
+            Step::OpenLook(opening),
+            DriveOp::Look { path },
+            Vec::new(),
+        )
     }
 
     /// Decides what becomes of an opening, now that it is known what is there.
@@ -594,7 +609,9 @@ impl Drive {
             .filter(|line| names::is_good(&line.name) && pattern::fits(pattern, &line.name))
             .collect();
         entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let dots = dots.into_iter().filter(|dot| pattern::fits(pattern, &dot.name));
+        let dots = dots
+            .into_iter()
+            .filter(|dot| pattern::fits(pattern, &dot.name));
         let mut listing: VecDeque<NamedEntry> = dots.chain(entries).collect();
         if kept + listing.len() > DRIVE_LISTED_MAX {
             let status = Err(NtStatus::INSUFFICIENT_RESOURCES);

@@ -9,7 +9,9 @@
 
 pub mod limits;
 mod settings;
-pub use settings::{AutoReconnect, DriveSetting, Monitor, Settings, SettingsError, TimeZone, TransitionDate};
+pub use settings::{
+    AutoReconnect, DriveSetting, Monitor, Settings, SettingsError, TimeZone, TransitionDate,
+};
 mod event;
 pub use event::{ClipboardFormat, Event, PointerChange, Step};
 mod end;

@@ -92,7 +92,10 @@ impl Printer {
             return written(irp, Err(NtStatus::DISK_FULL));
         }
         job.bytes.extend_from_slice(data);
-        written(irp, u32::try_from(data.len()).map_err(|_| NtStatus::UNSUCCESSFUL))
+        written(
+            irp,
+            u32::try_from(data.len()).map_err(|_| NtStatus::UNSUCCESSFUL),
+        )
     }
 
     fn close(&mut self, irp: DeviceIoRequest) -> (SvcMessage, Option<(FileEvent, Vec<u8>)>) {
@@ -208,7 +211,10 @@ mod tests {
             assert_eq!(status(&printer.begin(irp(0, MajorFunction::Create))), 0);
         }
         let refused = printer.begin(irp(0, MajorFunction::Create));
-        assert_eq!(status(&refused), u32::from(NtStatus::INSUFFICIENT_RESOURCES));
+        assert_eq!(
+            status(&refused),
+            u32::from(NtStatus::INSUFFICIENT_RESOURCES)
+        );
         printer.reset();
         assert_eq!(status(&printer.begin(irp(0, MajorFunction::Create))), 0);
     }

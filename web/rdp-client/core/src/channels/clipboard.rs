@@ -5,8 +5,8 @@ use ironrdp_cliprdr::{
     backend::CliprdrBackend,
     pdu::{
         ClipboardFormat as WireFormat, ClipboardFormatId, ClipboardFormatName,
-        ClipboardGeneralCapabilityFlags, FileContentsRequest, FileContentsResponse,
-        FileDescriptor, FormatDataRequest, FormatDataResponse, LockDataId,
+        ClipboardGeneralCapabilityFlags, FileContentsRequest, FileContentsResponse, FileDescriptor,
+        FormatDataRequest, FormatDataResponse, LockDataId,
     },
 };
 use ironrdp_core::impl_as_any;

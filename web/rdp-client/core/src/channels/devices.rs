@@ -215,8 +215,8 @@ fn drive_name(name: &str) -> String {
 /// folder there would wait for ever.
 fn refusal_for_gone(payload: &[u8], gone: &[u32]) -> Option<SvcMessage> {
     /// Component and packet id of a Device I/O Request and of its completion (MS-RDPEFS 2.2.1.1).
-    const REQUEST: [u8; 4] = *b"DrRI";
-    const COMPLETION: [u8; 4] = *b"DrCI";
+    const REQUEST: [u8; 4] = *b"rDRI";
+    const COMPLETION: [u8; 4] = *b"rDCI";
     /// STATUS_NO_SUCH_DEVICE.
     const NO_SUCH_DEVICE: u32 = 0xC000_000E;
     /// Room for the fixed part of every kind of answer.
@@ -320,7 +320,10 @@ impl RdpdrBackend for Backend {
         Ok(messages)
     }
 
-    fn handle_printer_io_request(&mut self, request: PrinterIoRequest) -> PduResult<Vec<SvcMessage>> {
+    fn handle_printer_io_request(
+        &mut self,
+        request: PrinterIoRequest,
+    ) -> PduResult<Vec<SvcMessage>> {
         let (message, job) = self.printer.handle(request);
         if let Some((event, bytes)) = job {
             self.outlet.tell(Notice::Files(event, bytes));
@@ -334,35 +337,4 @@ impl RdpdrBackend for Backend {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_drives_stand_in_paths() {
-        for (name, expected) in [
-            ("Projekte 2026", "Projekte 2026"),
-            ("a/b\\c:d", "abcd"),
-            ("..", "Portico"),
-            ("", "Portico"),
-            ("x\n", "x"),
-        ] {
-            assert_eq!(drive_name(name), expected);
-        }
-        assert_eq!(drive_name(&"n".repeat(1000)).len(), DRIVE_NAME_LEN_MAX);
-    }
-
-    #[test]
-    fn requests_to_a_drive_that_is_gone_are_refused_and_others_are_not() {
-        let request = [b"DrRI".as_slice(), &[5, 0, 0, 0], &[0; 4], &[9, 0, 0, 0], &[0; 8]].concat();
-        let refusal = refusal_for_gone(&request, &[4, 5]).unwrap();
-        let bytes = refusal.encode_unframed_pdu().unwrap();
-        assert_eq!(
-            bytes,
-            [b"DrCI".as_slice(), &[5, 0, 0, 0, 9, 0, 0, 0, 0x0E, 0, 0, 0xC0], &[0; 5]].concat()
-        );
-        assert!(refusal_for_gone(&request, &[4]).is_none());
-        for len in 0..16 {
-            assert!(refusal_for_gone(&request[..len], &[5]).is_none());
-        }
-    }
-}
+mod tests;

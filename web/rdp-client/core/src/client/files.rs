@@ -4,7 +4,7 @@ use super::{Client, State};
 use crate::{
     ClipboardFile, DriveAnswer, End, FileEvent,
     channels::clipboard::{FilePart, FilesNotice},
-    limits::{CLIPBOARD_FILES_MAX, CLIPBOARD_FILE_PART_MAX},
+    limits::{CLIPBOARD_FILE_PART_MAX, CLIPBOARD_FILES_MAX},
 };
 
 /// How often the clipboard's channel looks for locks that nobody uses any more.

@@ -49,9 +49,9 @@ pub(crate) fn pattern_of(path: &str) -> &str {
 pub(crate) fn is_good(name: &str) -> bool {
     let short_enough =
         name.len() <= NAME_LEN_MAX * 3 && name.encode_utf16().count() <= NAME_LEN_MAX;
-    let only_good = !name.chars().any(|character| {
-        character.is_control() || r#"<>:"/\|?*"#.contains(character)
-    });
+    let only_good = !name
+        .chars()
+        .any(|character| character.is_control() || r#"<>:"/\|?*"#.contains(character));
     // Windows drops dots and spaces at the end, so that two names would be one; this also refuses
     // `.` and `..`.
     let ends_well = !name.is_empty() && !name.ends_with(['.', ' ']);
@@ -78,7 +78,10 @@ pub(crate) fn good_name(name: &str) -> String {
 
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end();
-    if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
+    if DEVICES
+        .iter()
+        .any(|device| stem.eq_ignore_ascii_case(device))
+    {
         return true;
     }
     let Some((letters, number)) = stem.split_at_checked(3) else {
@@ -88,7 +91,10 @@ fn is_device(name: &str) -> bool {
     NUMBERED_DEVICES
         .iter()
         .any(|device| letters.eq_ignore_ascii_case(device))
-        && matches!(number, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+        && matches!(
+            number,
+            "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³"
+        )
 }
 
 #[cfg(test)]

@@ -17,11 +17,7 @@ pub struct DriveRequest {
 
 /// What to do. Paths are names from the shared folder down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(
-    tag = "op",
-    rename_all = "kebab-case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "op", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum DriveOp {
     /// What is there? Answered with `entry`.
     Look {

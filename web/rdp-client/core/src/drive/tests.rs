@@ -23,7 +23,11 @@ fn irp(file_id: u32, major_function: MajorFunction) -> DeviceIoRequest {
 fn answer(messages: &[SvcMessage]) -> (NtStatus, Vec<u8>) {
     assert_eq!(messages.len(), 1, "{messages:?}");
     let bytes = messages[0].encode_unframed_pdu().unwrap();
-    assert_eq!(bytes[..12], *b"DrCI\x02\0\0\0M\0\0\0", "completes 77 of device 2");
+    assert_eq!(
+        bytes[..12],
+        *b"rDCI\x02\0\0\0M\0\0\0",
+        "completes 77 of device 2"
+    );
     let mut rest = ReadCursor::new(&bytes[12..]);
     let status = NtStatus::from(rest.read_u32());
     (status, rest.remaining().to_vec())
@@ -209,8 +213,18 @@ fn what_an_opening_does_depends_on_what_is_there() {
     let cases = [
         (&open, &plain, file(5), Ok((None, 1))),
         (&open, &plain, not_found(), Err(S::NO_SUCH_FILE)),
-        (&open, &plain, failed(DriveError::PathNotFound), Err(S::OBJECT_PATH_NOT_FOUND)),
-        (&open, &plain, failed(DriveError::Denied), Err(S::ACCESS_DENIED)),
+        (
+            &open,
+            &plain,
+            failed(DriveError::PathNotFound),
+            Err(S::OBJECT_PATH_NOT_FOUND),
+        ),
+        (
+            &open,
+            &plain,
+            failed(DriveError::Denied),
+            Err(S::ACCESS_DENIED),
+        ),
         (&open, &only_directory, file(5), Err(S::NOT_A_DIRECTORY)),
         (&open, &only_directory, directory(), Ok((None, 1))),
         (&open, &only_file, directory(), Err(S::FILE_IS_A_DIRECTORY)),
@@ -222,7 +236,12 @@ fn what_an_opening_does_depends_on_what_is_there() {
         (&overwrite, &plain, not_found(), Err(S::NO_SUCH_FILE)),
         (&overwrite, &plain, file(5), Ok((Some("resize"), 3))),
         (&overwrite_if, &plain, not_found(), Ok((Some("create"), 2))),
-        (&overwrite_if, &plain, directory(), Err(S::OBJECT_NAME_COLLISION)),
+        (
+            &overwrite_if,
+            &plain,
+            directory(),
+            Err(S::OBJECT_NAME_COLLISION),
+        ),
         (&supersede, &plain, file(5), Ok((Some("resize"), 0))),
     ];
     for (disposition, options, found, expected) in cases {
@@ -267,16 +286,28 @@ fn nothing_of_a_read_only_drive_is_changed() {
     ] {
         let mut request = create("\\x");
         request.desired_access = access;
-        assert_eq!(status(&drive.handle(request.into())), NtStatus::ACCESS_DENIED);
+        assert_eq!(
+            status(&drive.handle(request.into())),
+            NtStatus::ACCESS_DENIED
+        );
     }
     let mut request = create("\\x");
     request.create_options = CreateOptions::FILE_DELETE_ON_CLOSE;
-    assert_eq!(status(&drive.handle(request.into())), NtStatus::ACCESS_DENIED);
-    assert!(drive.take_requests().is_empty(), "the worker hears of none of these");
+    assert_eq!(
+        status(&drive.handle(request.into())),
+        NtStatus::ACCESS_DENIED
+    );
+    assert!(
+        drive.take_requests().is_empty(),
+        "the worker hears of none of these"
+    );
 
     for (disposition, found) in [
         (CreateDisposition::FILE_CREATE, failed(DriveError::NotFound)),
-        (CreateDisposition::FILE_OPEN_IF, failed(DriveError::NotFound)),
+        (
+            CreateDisposition::FILE_OPEN_IF,
+            failed(DriveError::NotFound),
+        ),
         (CreateDisposition::FILE_OVERWRITE, file(1)),
         (CreateDisposition::FILE_SUPERSEDE, file(1)),
     ] {
@@ -296,13 +327,19 @@ fn nothing_of_a_read_only_drive_is_changed() {
     let id = asked(&mut drive).id;
     let (_, rest) = answer(&drive.answer(id, file(1), Vec::new()));
     let file_id = u32_at(&rest, 0);
-    assert_eq!(status(&write(&mut drive, file_id, 0, b"x")), NtStatus::ACCESS_DENIED);
+    assert_eq!(
+        status(&write(&mut drive, file_id, 0, b"x")),
+        NtStatus::ACCESS_DENIED
+    );
     for information in [
         rename("\\y"),
         disposition(1),
         FileEndOfFileInformation { end_of_file: 0 }.into(),
     ] {
-        assert_eq!(status(&set(&mut drive, file_id, information)), NtStatus::ACCESS_DENIED);
+        assert_eq!(
+            status(&set(&mut drive, file_id, information)),
+            NtStatus::ACCESS_DENIED
+        );
     }
     close(&mut drive, file_id);
     assert!(drive.take_requests().is_empty());
@@ -312,14 +349,28 @@ fn nothing_of_a_read_only_drive_is_changed() {
 fn a_file_opened_to_read_is_not_written_through_it() {
     let mut drive = drive(Mode::ReadWrite);
     let id = open(&mut drive, "\\x", false, file(1));
-    assert_eq!(status(&write(&mut drive, id, 0, b"x")), NtStatus::ACCESS_DENIED);
-    assert_eq!(status(&set(&mut drive, id, disposition(1))), NtStatus::ACCESS_DENIED);
+    assert_eq!(
+        status(&write(&mut drive, id, 0, b"x")),
+        NtStatus::ACCESS_DENIED
+    );
+    assert_eq!(
+        status(&set(&mut drive, id, disposition(1))),
+        NtStatus::ACCESS_DENIED
+    );
 }
 
 #[test]
 fn paths_that_lead_out_are_refused_before_the_worker_hears_of_them() {
     let mut drive = drive(Mode::ReadWrite);
-    for path in ["\\..\\x", "..", "\\a\\..\\..\\b", "C:\\x", "\\x:y", "\\con", "\\a?"] {
+    for path in [
+        "\\..\\x",
+        "..",
+        "\\a\\..\\..\\b",
+        "C:\\x",
+        "\\x:y",
+        "\\con",
+        "\\a?",
+    ] {
         let messages = drive.handle(create(path).into());
         assert_eq!(status(&messages), NtStatus::OBJECT_NAME_INVALID, "{path}");
     }
@@ -388,7 +439,11 @@ fn what_was_written_is_committed_when_the_file_is_closed() {
     let path = vec!["x".to_owned()];
     assert_eq!(request.op, DriveOp::Commit { path });
     let messages = drive.answer(request.id, failed(DriveError::Full), Vec::new());
-    assert_eq!(status(&messages), NtStatus::DISK_FULL, "a host must hear of a loss");
+    assert_eq!(
+        status(&messages),
+        NtStatus::DISK_FULL,
+        "a host must hear of a loss"
+    );
     assert_eq!(status(&close(&mut drive, id)), NtStatus::INVALID_HANDLE);
 }
 
@@ -397,7 +452,10 @@ fn a_file_is_removed_when_the_last_who_has_it_open_closes_it() {
     let mut drive = drive(Mode::ReadWrite);
     let one = open(&mut drive, "\\x", true, file(1));
     let other = open(&mut drive, "\\x", false, file(1));
-    assert_eq!(status(&set(&mut drive, one, disposition(1))), NtStatus::SUCCESS);
+    assert_eq!(
+        status(&set(&mut drive, one, disposition(1))),
+        NtStatus::SUCCESS
+    );
     assert_eq!(status(&close(&mut drive, one)), NtStatus::SUCCESS);
     assert!(drive.take_requests().is_empty());
     assert!(close(&mut drive, other).is_empty());
@@ -422,11 +480,20 @@ fn a_directory_with_something_in_it_is_not_removed_nor_is_the_folder() {
     assert_eq!(asked(&mut drive).op, DriveOp::Remove { path });
 
     let root = open(&mut drive, "\\", true, directory());
-    assert_eq!(status(&set(&mut drive, root, disposition(1))), NtStatus::ACCESS_DENIED);
-    assert_eq!(status(&set(&mut drive, root, rename("\\r"))), NtStatus::ACCESS_DENIED);
+    assert_eq!(
+        status(&set(&mut drive, root, disposition(1))),
+        NtStatus::ACCESS_DENIED
+    );
+    assert_eq!(
+        status(&set(&mut drive, root, rename("\\r"))),
+        NtStatus::ACCESS_DENIED
+    );
     let mut request = create("\\");
     request.create_options = CreateOptions::FILE_DELETE_ON_CLOSE;
-    assert_eq!(status(&drive.handle(request.into())), NtStatus::ACCESS_DENIED);
+    assert_eq!(
+        status(&drive.handle(request.into())),
+        NtStatus::ACCESS_DENIED
+    );
 }
 
 #[test]
@@ -457,12 +524,29 @@ fn lengths_are_set_and_attributes_are_accepted() {
         change_time: 1,
         file_attributes: FileAttributes::FILE_ATTRIBUTE_HIDDEN,
     };
-    assert_eq!(status(&set(&mut drive, id, times.into())), NtStatus::SUCCESS);
-    for (end, expected) in [(-1, NtStatus::INVALID_PARAMETER), (1 << 50, NtStatus::DISK_FULL)] {
-        let messages = set(&mut drive, id, FileEndOfFileInformation { end_of_file: end }.into());
+    assert_eq!(
+        status(&set(&mut drive, id, times.into())),
+        NtStatus::SUCCESS
+    );
+    for (end, expected) in [
+        (-1, NtStatus::INVALID_PARAMETER),
+        (1 << 50, NtStatus::DISK_FULL),
+    ] {
+        let messages = set(
+            &mut drive,
+            id,
+            FileEndOfFileInformation { end_of_file: end }.into(),
+        );
         assert_eq!(status(&messages), expected);
     }
-    assert!(set(&mut drive, id, FileEndOfFileInformation { end_of_file: 7 }.into()).is_empty());
+    assert!(
+        set(
+            &mut drive,
+            id,
+            FileEndOfFileInformation { end_of_file: 7 }.into()
+        )
+        .is_empty()
+    );
     let path = vec!["x".to_owned()];
     assert_eq!(asked(&mut drive).op, DriveOp::Resize { path, size: 7 });
 }
@@ -537,7 +621,10 @@ fn a_host_has_only_so_many_requests_and_bytes_waiting() {
     for _ in 0..DRIVE_REQUESTS_MAX {
         assert!(read(&mut drive, id, 0, 1).is_empty());
     }
-    assert_eq!(status(&read(&mut drive, id, 0, 1)), NtStatus::INSUFFICIENT_RESOURCES);
+    assert_eq!(
+        status(&read(&mut drive, id, 0, 1)),
+        NtStatus::INSUFFICIENT_RESOURCES
+    );
     let waiting = drive.take_requests();
     assert_eq!(waiting.len(), DRIVE_REQUESTS_MAX);
     for (request, _) in waiting {
@@ -549,12 +636,18 @@ fn a_host_has_only_so_many_requests_and_bytes_waiting() {
     let part = vec![0; DRIVE_WRITE_BYTES_MAX / 2];
     assert!(write(&mut drive, id, 0, &part).is_empty());
     assert!(write(&mut drive, id, 0, &part).is_empty());
-    assert_eq!(status(&write(&mut drive, id, 0, b"x")), NtStatus::INSUFFICIENT_RESOURCES);
+    assert_eq!(
+        status(&write(&mut drive, id, 0, b"x")),
+        NtStatus::INSUFFICIENT_RESOURCES
+    );
     let (request, _) = drive.take_requests().remove(0);
     drive.answer(request.id, DriveAnswer::default(), Vec::new());
     assert!(write(&mut drive, id, 0, b"x").is_empty());
     for offset in [DRIVE_FILE_LEN_MAX, u64::MAX] {
-        assert_eq!(status(&write(&mut drive, id, offset, b"x")), NtStatus::DISK_FULL);
+        assert_eq!(
+            status(&write(&mut drive, id, offset, b"x")),
+            NtStatus::DISK_FULL
+        );
     }
 }
 
@@ -580,9 +673,16 @@ fn answers_that_nobody_waits_for_do_nothing() {
     drive.handle(create("\\x").into());
     let id = asked(&mut drive).id;
     drive.reset();
-    assert!(drive.answer(id, file(1), Vec::new()).is_empty(), "the host began anew");
+    assert!(
+        drive.answer(id, file(1), Vec::new()).is_empty(),
+        "the host began anew"
+    );
     drive.handle(create("\\x").into());
-    assert_ne!(asked(&mut drive).id, id, "an old answer must not meet a new request");
+    assert_ne!(
+        asked(&mut drive).id,
+        id,
+        "an old answer must not meet a new request"
+    );
 }
 
 #[test]
