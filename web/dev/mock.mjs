@@ -39,6 +39,8 @@ function freshState() {
     reconnect: 'ok',
     desktop: 'ok',
     clipboard: 'both',
+    drive: 'read-write',
+    printer: 'on',
     /** What the desktop got of the viewer: see dev/stand-in-rdp.ts. */
     inputs: [],
     launched: 0,
@@ -325,7 +327,14 @@ function launchOf(own, resource, resumed) {
     reconnect_grant: `grant-${tickets}`,
     resumed,
     gateway: { path: `/session/${viewer}` },
-    policy: { clipboard: own.clipboard, microphone: own.microphone ?? 'off', idle_timeout_s: 3600, total_timeout_s: 86400 },
+    policy: {
+      clipboard: own.clipboard,
+      drive: own.drive,
+      printer: own.printer,
+      microphone: own.microphone ?? 'off',
+      idle_timeout_s: 3600,
+      total_timeout_s: 86400,
+    },
     host: viewer === 'terminal' ? 'ssh1' : 'sh1',
   };
 }

@@ -41,6 +41,9 @@ export class RdpClient {
   private came = '';
   private clipboard: Uint8Array = new Uint8Array();
   private pcm: Uint8Array = new Uint8Array();
+  private readonly files: [object, Uint8Array?][] = [];
+  private bytes: Uint8Array = new Uint8Array();
+  private drives = 'accepted';
   private fed = 0;
 
   constructor(settings: string) {
@@ -210,6 +213,46 @@ export class RdpClient {
 
   soundLatency(): void {}
 
+  fileEvent(): string {
+    const [event, bytes] = this.files.shift() ?? [];
+    this.bytes = bytes ?? new Uint8Array();
+    return event ? JSON.stringify(event) : '';
+  }
+
+  fileBytes(): Uint8Array {
+    return this.bytes;
+  }
+
+  /** A host that takes drives takes them at once; it asks for whatever the page test tells it. */
+  driveAdd(name: string, mayWrite: boolean): void {
+    this.tell({ drive: name, mayWrite });
+    if (this.drives !== 'none') this.files.push([{ type: 'drive-state', state: 'ready' }], [{ type: 'drive-state', state: this.drives }]);
+  }
+
+  driveRemove(): void {
+    this.tell({ driveRemoved: true });
+  }
+
+  driveAnswer(id: number, answer: string, bytes: Uint8Array | undefined): void {
+    this.tell({ driveAnswer: id, answer: JSON.parse(answer) as object, bytes: bytes ? [...bytes] : null });
+  }
+
+  clipboardOfferFiles(files: string): void {
+    this.tell({ offeredFiles: JSON.parse(files) as object });
+  }
+
+  clipboardFetchFiles(): void {
+    this.tell({ fetchFiles: true });
+  }
+
+  clipboardFetchPart(id: number, index: number, offset: number, length: number): void {
+    this.tell({ fetchPart: id, index, offset, length });
+  }
+
+  clipboardPart(id: number, bytes: Uint8Array | undefined): void {
+    this.tell({ part: id, bytes: bytes ? [...bytes] : null });
+  }
+
   stats(): string {
     return JSON.stringify({ updates: this.fed, codec: 'stand-in' });
   }
@@ -236,6 +279,10 @@ export class RdpClient {
     } else if (order['clipboard'] !== undefined) {
       this.clipboard = new Uint8Array(order['clipboard'] as number[]);
       this.happened.push({ type: 'clipboard-data', ok: true });
+    } else if (order['drives'] !== undefined) {
+      this.drives = String(order['drives']);
+    } else if (order['file'] !== undefined) {
+      this.files.push([order['file'] as object, new Uint8Array((order['bytes'] as number[] | undefined) ?? [])]);
     } else if (order['tone'] !== undefined) {
       this.pcm = tone(Number(order['tone']));
     }

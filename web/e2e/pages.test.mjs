@@ -95,7 +95,7 @@ describe('pages and states', { concurrency: 2 }, () => {
         const { context, page, errors } = await open(id, state.mock, { locale });
         try {
           await page.goto(state.path);
-          if (state.act) await state.act(page, (code, reason) => mock.drop(id, code, reason));
+          if (state.act) await state.act(page, (code, reason) => mock.drop(id, code, reason), (order) => mock.say(id, order));
           await page.locator(state.ready).first().waitFor();
           for (const width of state.small ? WIDTHS.slice(0, 2) : WIDTHS) {
             const colorScheme = THEMES[locale][width];

@@ -27,7 +27,7 @@ for (const state of STATES) {
     const page = await context.newPage();
     try {
       await page.goto(state.path);
-      if (state.act) await state.act(page, (code, reason) => mock.drop(id, code, reason));
+      if (state.act) await state.act(page, (code, reason) => mock.drop(id, code, reason), (order) => mock.say(id, order));
       await page.locator(state.ready).first().waitFor({ timeout: 15_000 });
       await page.waitForTimeout(150);
     } catch (error) {

@@ -136,6 +136,53 @@ export const STATES = [
     small: true,
   },
   {
+    name: 'desktop-menu-files',
+    path: '/launch/desktop',
+    act: async (page, drop, say) => {
+      await desktop(page);
+      say({ file: { type: 'clipboard-files-able', able: true } });
+      say({ file: { type: 'print-job', complete: true }, bytes: [37, 33, 80, 83] });
+      say({ event: { type: 'clipboard-offer', formats: [{ id: 49_400, name: 'FileGroupDescriptorW' }] } });
+      await openMenu(page);
+      await page.getByRole('button', { name: /Show the files|Kopierte Dateien/ }).click();
+      say({ file: { type: 'clipboard-files', lock: null, files: [{ name: 'Quarterly figures of the whole company.xlsx', size: 48_213, index: 0 }] } });
+      await page.getByRole('button', { name: /Transfer single files|Einzelne Dateien/ }).click();
+      await page.locator('.drop').locator('xpath=preceding-sibling::input').setInputFiles([
+        { name: 'A rather long name of a letter that nobody wanted to shorten.pdf', mimeType: 'application/pdf', buffer: Buffer.alloc(1_234_567) },
+        { name: 'note.txt', mimeType: 'text/plain', buffer: Buffer.from('hello') },
+      ]);
+      await page.locator('.list', { hasText: 'note.txt' }).waitFor();
+      say({ file: { type: 'drive-request', id: 1, op: 'read', path: ['note.txt'], offset: 0, length: 3 } });
+      await page.locator('progress').waitFor();
+    },
+    ready: 'progress',
+  },
+  {
+    name: 'desktop-menu-files-refused',
+    path: '/launch/desktop',
+    mock: { drive: 'read' },
+    act: async (page, drop, say) => {
+      await desktop(page);
+      say({ drives: 'refused' });
+      await openMenu(page);
+      await page.getByRole('button', { name: /Transfer single files|Einzelne Dateien/ }).click();
+      await page.locator('[role=alert]').waitFor();
+    },
+    ready: '[role=alert]',
+    small: true,
+  },
+  {
+    name: 'desktop-menu-files-off',
+    path: '/launch/desktop',
+    mock: { drive: 'off', printer: 'off' },
+    act: async (page) => {
+      await desktop(page);
+      await openMenu(page);
+    },
+    ready: '.panel',
+    small: true,
+  },
+  {
     name: 'desktop-menu-no-clipboard',
     path: '/launch/desktop',
     mock: { clipboard: 'none' },

@@ -122,6 +122,8 @@ impl Inner {
             program,
             client_address: ticket.client_address,
             clipboard: policy.clipboard,
+            drive: policy.drive,
+            printer: policy.printer,
             idle_timeout_s: policy.idle_timeout_s,
             total_timeout_s: policy.total_timeout_s,
             microphone: policy.microphone,

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Write};
 use ipnet::IpNet;
 use portico_model::{
     estate::{
-        AgentLink, AgentMode, ClientSite, Clipboard, Entitlement, Group, Host, HostMode,
-        LoadWeights, Microphone, Pin, PlacementRule, Pool, Protocol, RdpSecurity, Resource,
+        AgentLink, AgentMode, ClientSite, Clipboard, Drive, Entitlement, Group, Host, HostMode,
+        LoadWeights, Microphone, Pin, PlacementRule, Pool, Printer, Protocol, RdpSecurity, Resource,
         ResourceKind, ResumeFrom, SessionPolicy, SessionsPerAccount, SessionsPerUser, Site,
         SiteRule, User, WeeklyTime,
     },
@@ -295,8 +295,19 @@ pub(crate) fn session_policy(policy: &SessionPolicy) -> Fields {
         Microphone::Off => "off",
         Microphone::On => "on",
     };
+    let drive = match policy.drive {
+        Drive::Off => "off",
+        Drive::Read => "read",
+        Drive::ReadWrite => "read-write",
+    };
+    let printer = match policy.printer {
+        Printer::Off => "off",
+        Printer::On => "on",
+    };
     vec![
         ("clipboard", quoted(clipboard)),
+        ("drive", quoted(drive)),
+        ("printer", quoted(printer)),
         ("idle_timeout_s", policy.idle_timeout_s.to_string()),
         ("total_timeout_s", policy.total_timeout_s.to_string()),
         (

@@ -131,7 +131,8 @@ async fn prepare(
         grant.clipboard,
         random,
     )?
-    .with_microphone(grant.microphone);
+    .with_microphone(grant.microphone)
+    .with_devices(grant.drive, grant.printer);
     let ready = host::connect(&grant.target, &rules, limits).await?;
     Ok((ready, rules))
 }

@@ -499,6 +499,12 @@ pub struct WeeklyTime {
 pub struct SessionPolicy {
     /// Directions in which text may be copied.
     pub clipboard: Clipboard,
+    /// What the host may do in a folder of the user's device.
+    #[serde(default)]
+    pub drive: Drive,
+    /// Whether the host may print on the user's device.
+    #[serde(default)]
+    pub printer: Printer,
     /// A session nobody uses is disconnected after this time; 0 means never.
     pub idle_timeout_s: u32,
     /// A connection is ended after this time; 0 means never.
@@ -518,6 +524,8 @@ impl Default for SessionPolicy {
     fn default() -> Self {
         Self {
             clipboard: Clipboard::Both,
+            drive: Drive::default(),
+            printer: Printer::default(),
             idle_timeout_s: 3600,
             total_timeout_s: 86_400,
             disconnected_timeout_s: 0,
@@ -554,6 +562,33 @@ pub enum Clipboard {
     /// Both.
     #[default]
     Both,
+}
+
+/// What a host may do in the folder that a user shares with it.
+///
+/// Off by default, as policies that were written before there were drives must not grant more
+/// after an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Drive {
+    /// No folder is shared.
+    #[default]
+    Off,
+    /// The host reads.
+    Read,
+    /// The host reads and writes.
+    ReadWrite,
+}
+
+/// Whether a host may print on the user's device. Off by default, as [`Drive`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Printer {
+    /// It has no printer there.
+    #[default]
+    Off,
+    /// What it prints becomes a download.
+    On,
 }
 
 /// A group of people.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::{
     ConnectionId, HostId, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Microphone, Pin, Protocol, RdpSecurity},
+    estate::{Clipboard, Drive, Microphone, Pin, Printer, Protocol, RdpSecurity},
 };
 
 /// Life of a launch ticket.
@@ -32,6 +32,10 @@ pub struct ChannelGrant {
     pub client_address: Option<IpAddr>,
     /// Directions of the clipboard.
     pub clipboard: Clipboard,
+    /// What the host may do in a folder of the device.
+    pub drive: Drive,
+    /// Whether the host may print on the device.
+    pub printer: Printer,
     /// Close after so long without input; 0 means never.
     pub idle_timeout_s: u32,
     /// Close after so long in any case; 0 means never.

@@ -17,7 +17,9 @@ pub(crate) use maintenances::{MaintenanceRequest, MaintenanceView};
 pub(crate) use ports::PortPlanView;
 
 use portico_model::{
-    estate::{Clipboard, Estate, Microphone, Protocol, ResourceKind, SessionPolicy, User},
+    estate::{
+        Clipboard, Drive, Estate, Microphone, Printer, Protocol, ResourceKind, SessionPolicy, User,
+    },
     people::{Principal, Role},
     session::{EndReason, Session, SessionState},
 };
@@ -298,6 +300,10 @@ pub(crate) struct GatewayView {
 pub(crate) struct PolicyView {
     /// Directions of the clipboard.
     pub(crate) clipboard: ClipboardView,
+    /// What the host may do in a folder of the device.
+    pub(crate) drive: DriveView,
+    /// Whether the host may print on the device.
+    pub(crate) printer: PrinterView,
     /// Seconds without use until it is disconnected; 0 means never.
     pub(crate) idle_timeout_s: u32,
     /// Seconds until a connection is ended; 0 means never.
@@ -310,6 +316,8 @@ impl From<&SessionPolicy> for PolicyView {
     fn from(policy: &SessionPolicy) -> Self {
         Self {
             clipboard: policy.clipboard.into(),
+            drive: policy.drive.into(),
+            printer: policy.printer.into(),
             idle_timeout_s: policy.idle_timeout_s,
             total_timeout_s: policy.total_timeout_s,
             microphone: policy.microphone.into(),
@@ -357,6 +365,47 @@ impl From<Clipboard> for ClipboardView {
             Clipboard::ToHost => Self::ToHost,
             Clipboard::FromHost => Self::FromHost,
             Clipboard::Both => Self::Both,
+        }
+    }
+}
+
+/// What a host may do in a folder of the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DriveView {
+    /// No folder is shared.
+    Off,
+    /// The host reads.
+    Read,
+    /// The host reads and writes.
+    ReadWrite,
+}
+
+impl From<Drive> for DriveView {
+    fn from(drive: Drive) -> Self {
+        match drive {
+            Drive::Off => Self::Off,
+            Drive::Read => Self::Read,
+            Drive::ReadWrite => Self::ReadWrite,
+        }
+    }
+}
+
+/// Whether a host may print on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum PrinterView {
+    /// It may not.
+    Off,
+    /// What it prints becomes a download.
+    On,
+}
+
+impl From<Printer> for PrinterView {
+    fn from(printer: Printer) -> Self {
+        match printer {
+            Printer::Off => Self::Off,
+            Printer::On => Self::On,
         }
     }
 }

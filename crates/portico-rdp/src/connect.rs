@@ -31,7 +31,7 @@ mod tpkt;
 
 use portico_model::{
     Secret,
-    estate::{Clipboard, Microphone},
+    estate::{Clipboard, Drive, Microphone, Printer},
     grant::Program,
 };
 use zeroize::Zeroizing;
@@ -80,6 +80,7 @@ pub struct ConnectRules {
     work_dir: String,
     clipboard: Clipboard,
     microphone: Microphone,
+    devices: Devices,
     /// Name for closed channels, ASCII letters and digits.
     closed_channel_name: [u8; CHANNEL_NAME_LEN],
 }
@@ -109,6 +110,7 @@ impl ConnectRules {
             work_dir,
             clipboard,
             microphone: Microphone::Off,
+            devices: Devices::Closed,
             closed_channel_name: random.map(|byte| b'a' + byte % 26),
         })
     }
@@ -117,6 +119,17 @@ impl ConnectRules {
     #[must_use]
     pub fn with_microphone(mut self, microphone: Microphone) -> Self {
         self.microphone = microphone;
+        self
+    }
+
+    /// Opens the channel of drives and printers when the policy has one of them. Which devices a
+    /// client announces in it, and whether it writes, the gateway does not see.
+    #[must_use]
+    pub fn with_devices(mut self, drive: Drive, printer: Printer) -> Self {
+        self.devices = match (drive, printer) {
+            (Drive::Off, Printer::Off) => Devices::Closed,
+            _ => Devices::Open,
+        };
         self
     }
 
@@ -129,6 +142,13 @@ impl ConnectRules {
     pub fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }
+}
+
+/// The channel of drives and printers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Devices {
+    Closed,
+    Open,
 }
 
 /// Whether the rewriter wants more.

@@ -827,6 +827,11 @@ export interface components {
          * @enum {string}
          */
         ClipboardView: "none" | "to-host" | "from-host" | "both";
+        /**
+         * @description What a host may do in a folder of the device.
+         * @enum {string}
+         */
+        DriveView: "off" | "read" | "read-write";
         /** @description What became of a session that was ended. */
         EndView: {
             /** @description Whether programs may still run on the host. */
@@ -1380,6 +1385,10 @@ export interface components {
         PolicyView: {
             /** @description Directions of the clipboard. */
             clipboard: components["schemas"]["ClipboardView"];
+            /** @description What the host may do in a folder of the device. */
+            drive: components["schemas"]["DriveView"];
+            /** @description Whether the host may print on the device. */
+            printer: components["schemas"]["PrinterView"];
             /**
              * Format: int32
              * @description Seconds without use until it is disconnected; 0 means never.
@@ -1494,6 +1503,11 @@ export interface components {
              */
             memory: number;
         };
+        /**
+         * @description Whether a host may print on the device.
+         * @enum {string}
+         */
+        PrinterView: "off" | "on";
         /** @description What an agent shall probe. */
         ProbeRequest: {
             /** @description Host whose protocol it tries. */

@@ -22,6 +22,11 @@ export type Launch = Ok<paths['/api/v1/launches']['post']>;
 /** Directions of the clipboard that a session policy allows. */
 export type ClipboardPolicy = 'none' | 'to-host' | 'from-host' | 'both';
 
+/** What a host may do in a folder of the device. */
+export type DrivePolicy = 'off' | 'read' | 'read-write';
+
+export type PrinterPolicy = 'off' | 'on';
+
 /** Why a host was not chosen: `HostVerdict` of `portico-model`; each reason has its own fields. */
 export interface HostVerdict {
   host: string;

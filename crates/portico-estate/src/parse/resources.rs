@@ -4,7 +4,8 @@ use ipnet::IpNet;
 use portico_model::{
     EntitlementId, ResourceId, SessionPolicyId,
     estate::{
-        Clipboard, Entitlement, Microphone, Resource, ResourceKind, SessionPolicy, WeeklyTime,
+        Clipboard, Drive, Entitlement, Microphone, Printer, Resource, ResourceKind, SessionPolicy,
+        WeeklyTime,
     },
     people::Strength,
 };
@@ -272,6 +273,16 @@ pub(super) fn session_policy<'d>(
             ("both", Clipboard::Both),
         ])
     });
+    let drive = optional(table, "drive", |item| {
+        item.choice(&[
+            ("off", Drive::Off),
+            ("read", Drive::Read),
+            ("read-write", Drive::ReadWrite),
+        ])
+    });
+    let printer = optional(table, "printer", |item| {
+        item.choice(&[("off", Printer::Off), ("on", Printer::On)])
+    });
     let idle = timeout(table, "idle_timeout_s");
     let total = timeout(table, "total_timeout_s");
     let disconnected = timeout(table, "disconnected_timeout_s");
@@ -281,6 +292,8 @@ pub(super) fn session_policy<'d>(
     });
     Some(SessionPolicy {
         clipboard: clipboard?.unwrap_or_default(),
+        drive: drive?.unwrap_or_default(),
+        printer: printer?.unwrap_or_default(),
         idle_timeout_s: idle?.unwrap_or(defaults.idle_timeout_s),
         total_timeout_s: total?.unwrap_or(defaults.total_timeout_s),
         disconnected_timeout_s: disconnected?.unwrap_or(defaults.disconnected_timeout_s),

@@ -409,12 +409,17 @@ fn policy() -> impl Strategy<Value = SessionPolicy> {
         Clipboard::FromHost,
         Clipboard::Both,
     ]);
+    let drive = select(vec![Drive::Off, Drive::Read, Drive::ReadWrite]);
+    let printer = select(vec![Printer::Off, Printer::On]);
     let timeout = || 0..=limits::TIMEOUT_S_MAX;
     let microphone = select(vec![Microphone::Off, Microphone::On]);
     let timeouts = (timeout(), timeout(), timeout(), timeout());
-    (clipboard, timeouts, microphone).prop_map(
-        |(clipboard, (idle, total, disconnected, session), microphone)| SessionPolicy {
+    let devices = (drive, printer, microphone);
+    (clipboard, timeouts, devices).prop_map(
+        |(clipboard, (idle, total, disconnected, session), (drive, printer, microphone))| SessionPolicy {
             clipboard,
+            drive,
+            printer,
             idle_timeout_s: idle,
             total_timeout_s: total,
             disconnected_timeout_s: disconnected,

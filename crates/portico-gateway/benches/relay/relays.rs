@@ -14,7 +14,7 @@ use portico_gateway::{BrokerSeam, Gateway, GatewayParts, Limits, Peer};
 use portico_identity::custody::{GatewayKeyPair, seal_for_gateway};
 use portico_model::{
     ConnectionId, HostId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Microphone, Pin, Protocol, RdpSecurity},
+    estate::{Clipboard, Drive, Microphone, Pin, Printer, Protocol, RdpSecurity},
     grant::{ChannelGrant, RedeemError, Target},
     session::ConnectionEvent,
 };
@@ -97,6 +97,8 @@ impl BrokerSeam for AlwaysYes {
             program: None,
             client_address: None,
             clipboard: Clipboard::None,
+            drive: Drive::Off,
+            printer: Printer::Off,
             idle_timeout_s: 3600,
             total_timeout_s: 86_400,
             microphone: Microphone::Off,

@@ -7,7 +7,7 @@ use std::{
 use portico_identity::custody::{GatewayKeyPair, seal_for_gateway};
 use portico_model::{
     ConnectionId, HostId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Microphone, RdpSecurity},
+    estate::{Clipboard, Drive, Microphone, Printer, RdpSecurity},
     grant::{ChannelGrant, RedeemError, Target},
     session::{ConnectionEvent, ConnectionEventKind},
 };
@@ -154,6 +154,8 @@ fn grant(keys: &GatewayKeyPair) -> ChannelGrant {
         program: None,
         client_address: None,
         clipboard: Clipboard::Both,
+            drive: Drive::Off,
+            printer: Printer::Off,
         idle_timeout_s: 60,
         total_timeout_s: 0,
         microphone: Microphone::Off,

@@ -6,7 +6,7 @@
 use portico_model::estate::Clipboard;
 
 use super::{
-    ConnectRules, RewriteError,
+    ConnectRules, Devices, RewriteError,
     tpkt::{per_length, x224_data_mut},
 };
 use crate::negotiation::Security;
@@ -152,7 +152,7 @@ fn rewrite_core(body: &mut [u8], security: Security) -> Result<(), RewriteError>
 }
 
 /// Client Network Data (2.2.1.3.4), without the block header. Only channels that some policy item
-/// governs, or that need none, stay open: drives and printers have no policy yet.
+/// governs, or that need none, stay open.
 fn rewrite_network(body: &mut [u8], rules: &ConnectRules) -> Result<(), RewriteError> {
     let (count, channels) = body.split_first_chunk_mut::<4>().ok_or(MALFORMED)?;
     let count = usize::try_from(u32::from_le_bytes(*count)).map_err(|_| MALFORMED)?;
@@ -166,7 +166,8 @@ fn rewrite_network(body: &mut [u8], rules: &ConnectRules) -> Result<(), RewriteE
         let text = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
         let is_open = text.eq_ignore_ascii_case(b"drdynvc")
             || text.eq_ignore_ascii_case(b"rdpsnd")
-            || (text.eq_ignore_ascii_case(b"cliprdr") && rules.clipboard == Clipboard::Both);
+            || (text.eq_ignore_ascii_case(b"cliprdr") && rules.clipboard == Clipboard::Both)
+            || (text.eq_ignore_ascii_case(b"rdpdr") && rules.devices == Devices::Open);
         if !is_open {
             // Under a name that nothing on the host listens to; each has its own.
             let [a, b, c, d, e, f, _] = rules.closed_channel_name;

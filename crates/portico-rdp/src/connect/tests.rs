@@ -35,13 +35,23 @@ fn rewritten(clipboard: Clipboard) -> (ClientGccBlocks, ClientInfoPdu, Vec<u8>) 
     for (out, sent) in pdus[1..5].iter().zip(erect_to_join()) {
         assert_eq!(*out, sent);
     }
-    let X224(data) = ironrdp_core::decode::<X224<X224Data<'_>>>(pdus[0]).unwrap();
-    let initial = ironrdp_core::decode::<ConnectInitial>(&data.data).unwrap();
+    let blocks = blocks_of(pdus[0]);
     let X224(data) = ironrdp_core::decode::<X224<SendDataRequest<'_>>>(pdus[5]).unwrap();
     assert_eq!((data.initiator_id, data.channel_id), (1007, 1003));
     let info = ironrdp_core::decode::<ClientInfoPdu>(&data.user_data).unwrap();
-    let blocks = initial.conference_create_request.into_gcc_blocks();
     (blocks, info, output.to_vec())
+}
+
+fn blocks_of(connect_initial: &[u8]) -> ClientGccBlocks {
+    let X224(data) = ironrdp_core::decode::<X224<X224Data<'_>>>(connect_initial).unwrap();
+    let initial = ironrdp_core::decode::<ConnectInitial>(&data.data).unwrap();
+    initial.conference_create_request.into_gcc_blocks()
+}
+
+fn channel_names(blocks: &ClientGccBlocks) -> Vec<String> {
+    let network = blocks.network.as_ref().unwrap();
+    let names = network.channels.iter().map(|channel| channel.name.as_str());
+    names.map(|name| name.unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -142,20 +152,30 @@ fn the_clipboard_channel_is_closed_by_every_policy_but_both() {
         Clipboard::FromHost,
     ] {
         let (blocks, _, _) = rewritten(clipboard);
-        let names: Vec<String> = blocks
-            .network
-            .unwrap()
-            .channels
-            .iter()
-            .map(|channel| channel.name.as_str().unwrap().to_owned())
-            .collect();
+        let names = channel_names(&blocks);
         let clipboard_name = if clipboard == Clipboard::Both {
             "CLIPRDR"
         } else {
             "hhhhhh1"
         };
-        // Drives and printers have no policy yet, so their channel is closed as well.
+        // No drive and no printer is allowed here, so their channel is closed as well.
         assert_eq!(names, ["hhhhhh0", clipboard_name, "drdynvc"]);
+    }
+}
+
+#[test]
+fn the_channel_of_drives_and_printers_is_open_when_one_of_them_is_allowed() {
+    for (drive, printer, expected) in [
+        (Drive::Off, Printer::Off, "hhhhhh0"),
+        (Drive::Read, Printer::Off, "rdpdr"),
+        (Drive::ReadWrite, Printer::Off, "rdpdr"),
+        (Drive::Off, Printer::On, "rdpdr"),
+    ] {
+        let rules = sample_rules(Clipboard::None).with_devices(drive, printer);
+        let (_, output) = rewrite(rules, Security::Tls, &[&sequence()]).unwrap();
+        let len = tpkt::len(&output).unwrap().unwrap();
+        let names = channel_names(&blocks_of(&output[..len]));
+        assert_eq!(names, [expected, "hhhhhh1", "drdynvc"], "{drive:?} {printer:?}");
     }
 }
 

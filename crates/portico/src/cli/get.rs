@@ -192,6 +192,8 @@ const ENTITLEMENTS: &[Column] = &[
 const POLICIES: &[Column] = &[
     text("id"),
     text("clipboard"),
+    text("drive"),
+    text("printer"),
     number("idle_timeout_s"),
     number("total_timeout_s"),
     text("microphone"),

@@ -209,8 +209,8 @@ fn hostile_lists() -> Vec<(GetKind, Value)> {
         ),
         (
             GetKind::Policies,
-            json!([{"id": "d", "clipboard": "both", "idle_timeout_s": 3600, "total_timeout_s": 0,
-                "microphone": "on"}]),
+            json!([{"id": "d", "clipboard": "both", "drive": "read-write", "printer": "off",
+                "idle_timeout_s": 3600, "total_timeout_s": 0, "microphone": "on"}]),
         ),
     ]
 }

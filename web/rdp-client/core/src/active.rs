@@ -32,6 +32,8 @@ use ironrdp_session::{
 
 use ironrdp_svc::{ChannelFlags, SvcProcessorMessages};
 
+mod files;
+
 use crate::{
     ClipboardFormat, End, EndCode, Event, Monitor, PointerChange, VideoJob, VideoLayout,
     channels::{
@@ -278,6 +280,9 @@ impl Active {
     /// Asks the host for a format.
     pub(crate) fn clipboard_fetch(&mut self, format: u32, output: &mut Output) -> Result<(), End> {
         self.clipboard(output, |channel| {
+            if channel.is_ready() {
+                clipboard::fetches_format(channel);
+            }
             channel.initiate_paste(ClipboardFormatId::new(format))
         })
     }

@@ -10,9 +10,10 @@ use std::sync::{
 use ironrdp_connector::ClientConnector;
 use ironrdp_dvc::DrdynvcClient;
 
-use crate::{Event, Settings, touch};
+use crate::{Event, FileEvent, Settings, touch};
 
 pub(crate) mod clipboard;
+pub(crate) mod devices;
 pub(crate) mod display;
 pub(crate) mod graphics;
 pub(crate) mod microphone;
@@ -33,6 +34,8 @@ pub(crate) enum Notice {
     Sound(SoundNotice),
     /// What the device heard, ready to be sent.
     Microphone(microphone::Packet),
+    /// Goes to the worker as it is, with its bytes.
+    Files(FileEvent, Vec<u8>),
 }
 
 /// The channels' way out, and the time, which they may not read themselves.
@@ -123,6 +126,9 @@ pub(crate) fn attach(
     }
     if settings.clipboard {
         connector.attach_static_channel(clipboard::channel(outlet.clone()));
+    }
+    if let Some(devices) = devices::channel(settings, outlet) {
+        connector.attach_static_channel(devices);
     }
     connector.attach_static_channel(dynamic);
 }

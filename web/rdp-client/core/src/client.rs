@@ -24,6 +24,8 @@ use crate::{
     peek,
 };
 
+mod files;
+
 /// A client of one connection.
 ///
 /// Call [`Client::tick`] and [`Client::feed`] with what the gateway sent, then take what came of
@@ -51,6 +53,7 @@ struct Clipboard {
     request: u32,
     /// Whether it waits for its answer: the protocol allows one at a time.
     waits: bool,
+    files: files::ClipboardFiles,
 }
 
 /// Named by what it waits for.
@@ -113,6 +116,7 @@ impl Client {
         self.now = MonotonicInstant::from_millis(now_ms);
         self.outlet.set_clock(now_ms);
         self.with_session(|active, _| active.tick(now_ms));
+        self.look_after_clipboard(now_ms);
     }
 
     /// Takes bytes of the gateway, cut anywhere.
@@ -324,6 +328,7 @@ impl Client {
     /// What the device's clipboard has now.
     pub fn clipboard_offer(&mut self, formats: Vec<ClipboardFormat>) {
         self.clipboard.offer = formats;
+        self.clipboard.files.forget_offer();
         let offer = self.clipboard.offer.clone();
         self.with_session(|active, output| active.clipboard_offer(&offer, output));
     }
@@ -439,6 +444,8 @@ impl Client {
                 self.output.clipboard = data.unwrap_or_default();
                 self.output.event(Event::ClipboardData { ok });
             }
+            Notice::Clipboard(ClipboardNotice::Files(notice)) => self.take_files_notice(&notice)?,
+            Notice::Files(event, bytes) => self.output.files.push_back((event, bytes)),
             Notice::Sound(SoundNotice::Wave { format, samples }) => {
                 self.output.wave(format, &samples);
             }

@@ -123,7 +123,7 @@ fn config(settings: &Settings) -> Result<Config, End> {
 }
 
 /// Hosts get 15 characters (MS-RDPBCGR 2.2.1.3.2, `clientName`).
-fn client_name(name: &str) -> String {
+pub(crate) fn client_name(name: &str) -> String {
     let name: String = name
         .chars()
         .filter(|character| !character.is_control())

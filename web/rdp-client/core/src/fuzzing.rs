@@ -4,7 +4,8 @@
 use crate::{Client, Event, FingerPhase, VideoJob, VideoLayout, channels};
 
 /// Settings for clients that are fed with anything.
-pub const SETTINGS: &str = r#"{"ticket":"t","width":800,"height":600,"sound":true,"clipboard":true,"touch":true,"microphone":true}"#;
+pub const SETTINGS: &str = r#"{"ticket":"t","width":800,"height":600,"sound":true,
+    "clipboard":true,"touch":true,"microphone":true,"drive":"read-write","printer":true}"#;
 
 /// A recorded stream: settings, then what a gateway sent.
 #[derive(Debug, Clone)]
@@ -117,6 +118,9 @@ impl Invariants {
         client.take_output();
         client.take_sound();
         client.take_clipboard_bytes();
+        while client.take_file_event().is_some() {
+            client.take_file_bytes();
+        }
     }
 }
 

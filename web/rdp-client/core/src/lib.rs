@@ -9,11 +9,19 @@
 
 pub mod limits;
 mod settings;
-pub use settings::{AutoReconnect, Monitor, Settings, SettingsError, TimeZone, TransitionDate};
+pub use settings::{
+    AutoReconnect, DriveSetting, Monitor, Settings, SettingsError, TimeZone, TransitionDate,
+};
 mod event;
 pub use event::{ClipboardFormat, Event, PointerChange, Step};
 mod end;
 pub use end::{CleanPathError, End, EndCode};
+
+mod drive;
+pub use drive::{DriveAnswer, DriveError, DriveOp, DriveRequest, Entry, Kind, NamedEntry};
+mod files;
+pub use files::{ClipboardFile, DriveState, FileEvent};
+mod printer;
 
 mod client;
 pub use client::Client;

@@ -76,3 +76,39 @@ pub const VIDEO_PLANES_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Longest time in which the browser decodes none of the pictures it was given. Starting its
 /// decoder takes a tenth of that on a busy machine.
 pub const VIDEO_SILENCE_MS_MAX: u64 = 5_000;
+/// One message of the channel of drives and printers, in bytes. Hosts write 64 KiB at once, or 1 MiB.
+pub const DEVICE_MESSAGE_MAX: usize = 8 * 1024 * 1024;
+
+/// Files and directories that a host has open at once; also requests to watch one.
+pub const DRIVE_FILES_MAX: usize = 256;
+
+/// Requests of a host that wait for the worker at once.
+pub const DRIVE_REQUESTS_MAX: usize = 128;
+
+/// Bytes that a host reads at once.
+pub const DRIVE_READ_MAX: u32 = 4 * 1024 * 1024;
+
+/// Bytes to be written in requests that wait.
+pub const DRIVE_WRITE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Longest file that a host makes, in bytes: 1 TiB.
+pub const DRIVE_FILE_LEN_MAX: u64 = 1 << 40;
+
+/// Lines of directory listings that wait for a host, of all directories together. The worker lists
+/// no directory with more.
+pub const DRIVE_LISTED_MAX: usize = 50_000;
+
+/// Print jobs that a host has open at once.
+pub const PRINT_JOBS_MAX: usize = 4;
+
+/// Bytes of all open print jobs together.
+pub const PRINT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Files in one clipboard, either way.
+pub const CLIPBOARD_FILES_MAX: usize = 1_000;
+
+/// Bytes of a file of the clipboard in one request, either way.
+pub const CLIPBOARD_FILE_PART_MAX: u32 = 4 * 1024 * 1024;
+
+/// Requests of a host for files of the clipboard that wait for the worker.
+pub const CLIPBOARD_FILE_REQUESTS_MAX: usize = 64;

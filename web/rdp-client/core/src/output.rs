@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use ironrdp_graphics::pointer::DecodedPointer;
 
 use crate::{
-    Event, PointerChange, Stats,
+    Event, FileEvent, PointerChange, Stats,
     limits::{EVENTS_MAX, SOUND_BYTES_MAX},
     screen::Damage,
 };
@@ -24,6 +24,10 @@ pub(crate) struct Output {
     sound_format: Option<(u16, u32)>,
     /// What the host answered last.
     pub(crate) clipboard: Vec<u8>,
+    /// Things about files that wait, with the bytes that belong to them.
+    pub(crate) files: VecDeque<(FileEvent, Vec<u8>)>,
+    /// Bytes of the last one that was taken.
+    pub(crate) file_bytes: Vec<u8>,
 }
 
 impl Output {

@@ -35,6 +35,12 @@ pub struct Settings {
     /// Whether the clipboard is wanted.
     #[serde(default)]
     pub clipboard: bool,
+    /// What the policy allows a host to do in a folder of the device.
+    #[serde(default)]
+    pub drive: DriveSetting,
+    /// Whether the host may print on the device.
+    #[serde(default)]
+    pub printer: bool,
     /// Whether the graphics pipeline (MS-RDPEGFX) is offered.
     #[serde(default = "yes")]
     pub graphics_pipeline: bool,
@@ -56,6 +62,19 @@ pub struct Settings {
     /// Keys of an earlier connection to the same session.
     #[serde(default)]
     pub auto_reconnect: Option<AutoReconnect>,
+}
+
+/// What a host may do in a folder of the device, at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriveSetting {
+    /// No folder is shared.
+    #[default]
+    Off,
+    /// The host reads.
+    Read,
+    /// The host reads and writes.
+    ReadWrite,
 }
 
 /// A time zone as Windows describes one (MS-RDPBCGR 2.2.1.11.1.1.1.1).
@@ -154,6 +173,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The name of the device as the host sees it beside drives.
+    pub(crate) fn client_name_or_default(&self) -> String {
+        crate::connect::client_name(&self.client_name)
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let within = |name, good: bool| good.then_some(()).ok_or(SettingsError::Limit(name));
         within(
@@ -232,13 +256,14 @@ mod tests {
         let settings = Settings::from_json(
             r#"{"ticket":"t","width":1280,"height":800,"scalePercent":150,"keyboardLayout":1031,
             "timeZone":{"name":"W. Europe Standard Time","biasMin":-60},"clientName":"tab",
-            "sound":true,"clipboard":true,"drive":false,"touch":false,"h264":false,
+            "sound":true,"clipboard":true,"drive":"read-write","printer":true,"touch":false,"h264":false,
             "monitors":[{"left":0,"top":0,"width":1280,"height":800,"primary":true,"scalePercent":150}]}"#,
         )
         .unwrap();
         assert_eq!(settings.keyboard_layout, 0x407);
         assert_eq!(settings.time_zone.bias_min, -60);
         assert_eq!(settings.monitors.len(), 1);
+        assert_eq!(settings.drive, DriveSetting::ReadWrite);
         assert!(!format!("{settings:?}").contains("ticket"));
     }
 

@@ -2,9 +2,10 @@
  * One connection of the desktop viewer: one worker and one canvas, from their creation to their end.
  * A reconnection makes new ones.
  */
-import type { ClipboardPolicy, Launch } from '../../api/types';
+import type { ClipboardPolicy, DrivePolicy, Launch, PrinterPolicy } from '../../api/types';
 import { webSocketUrl, type ConnectionEvents, type Outcome } from '../connection';
 import { failed, outcomeOf, VIDEO } from './failures';
+import type { FileNews } from './files/protocol';
 import type { TouchTaken } from './input/direct-touch';
 import type {
   ClipboardContent,
@@ -43,6 +44,8 @@ export interface DesktopOptions {
   ratio: number;
   scale: Scale;
   clipboard: ClipboardPolicy;
+  drive: DrivePolicy;
+  printer: PrinterPolicy;
   /** Windows layout id; 0 for the host's own. */
   keyboardLayout: number;
   /** A picture that stays black is shown in the end: some desktops are. */
@@ -69,6 +72,7 @@ export interface DesktopEvents extends ConnectionEvents {
   touch: (taken: TouchTaken) => void;
   monitors: (max: number) => void;
   microphone: (wanted: MicrophoneFormat | undefined) => void;
+  files: (news: FileNews) => void;
 }
 
 export class DesktopConnection {
@@ -125,6 +129,8 @@ export class DesktopConnection {
       clipboard: options.clipboard !== 'none',
       microphone: options.microphone,
       monitors: this.monitors,
+      drive: options.drive,
+      printer: options.printer === 'on',
     });
     this.post({ type: 'connect', url, settings, canvas: offscreen }, [offscreen]);
     this.after(CONNECT_MS, () => {
@@ -250,6 +256,9 @@ export class DesktopConnection {
         return;
       case 'statistics':
         this.events.statistics(message.statistics);
+        return;
+      case 'files':
+        this.events.files(message.news);
         return;
       case 'closing':
         this.events.closing();

@@ -6,6 +6,8 @@ import type { TouchTaken } from './input/direct-touch';
 import type { ScreenMonitor } from './screens/layout';
 import type { VideoState } from './video';
 
+import type { FileNews, FileOrder } from './files/protocol';
+
 /** What the RDP client wants to know before it connects; goes to it as JSON. */
 export interface Settings {
   ticket: string;
@@ -18,7 +20,9 @@ export interface Settings {
   clientName: string;
   sound: boolean;
   clipboard: boolean;
-  drive: boolean;
+  /** What the policy allows a host to do in a folder of the device. */
+  drive: 'off' | 'read' | 'read-write';
+  printer: boolean;
   touch: boolean;
   microphone: boolean;
   /** Wished; the worker takes it back where the browser has no decoder. */
@@ -120,6 +124,7 @@ export type ToWorker =
   | { type: 'clipboard-fetch' }
   /** Where PCM goes: the other end is in the audio worklet. */
   | { type: 'sound-port'; port: MessagePort; latencyMs: number }
+  | { type: 'files'; order: FileOrder }
   | { type: 'shutdown' };
 
 export type PointerShape =
@@ -197,6 +202,7 @@ export type FromWorker =
   | { type: 'sound-format'; format: SoundFormat }
   /** 0 to 1 for each side. */
   | { type: 'sound-volume'; left: number; right: number }
+  | { type: 'files'; news: FileNews }
   /** Comes every second, so it is the sign of life as well. */
   | { type: 'statistics'; statistics: Statistics }
   /** The WebSocket closed; the last picture is still on the canvas. */

@@ -13,11 +13,16 @@ export interface Device {
   ratio: number;
   keyboardLayout: number;
   clipboard: boolean;
+  drive: Settings['drive'];
+  printer: boolean;
   microphone: boolean;
   monitors: readonly Monitor[];
 }
 
-export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipboard, microphone, monitors }: Device): Settings {
+export function settingsOf(
+  ticket: string,
+  { size, ratio, keyboardLayout, clipboard, drive, printer, microphone, monitors }: Device,
+): Settings {
   return {
     ticket,
     ...size,
@@ -27,7 +32,8 @@ export function settingsOf(ticket: string, { size, ratio, keyboardLayout, clipbo
     clientName: CLIENT_NAME,
     sound: true,
     clipboard,
-    drive: false,
+    drive,
+    printer,
     // Whether the device has a touch screen may change; a host that asks gets no touch without one.
     touch: true,
     microphone,

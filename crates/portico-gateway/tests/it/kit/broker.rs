@@ -6,7 +6,7 @@ use portico_gateway::BrokerSeam;
 use portico_identity::custody::seal_for_gateway;
 use portico_model::{
     ConnectionId, Secret, SessionId, Timestamp, UserId,
-    estate::{Clipboard, Microphone, Protocol},
+    estate::{Clipboard, Drive, Microphone, Printer, Protocol},
     grant::{ChannelGrant, Program, RedeemError, Target},
     session::{ConnectionEvent, ConnectionEventKind},
 };
@@ -75,6 +75,8 @@ impl TestBroker {
             }),
             client_address: None,
             clipboard: Clipboard::None,
+            drive: Drive::Off,
+            printer: Printer::Off,
             idle_timeout_s: 0,
             total_timeout_s: 0,
             microphone: Microphone::Off,

@@ -1,17 +1,20 @@
 //! The clipboard (MS-RDPECLIP): formats are offered, and data goes only when asked for.
-//!
-//! Files are not offered nor taken: they would need a store on the device.
 
 use ironrdp_cliprdr::{
     CliprdrClient,
     backend::CliprdrBackend,
     pdu::{
         ClipboardFormat as WireFormat, ClipboardFormatId, ClipboardFormatName,
-        ClipboardGeneralCapabilityFlags, FileContentsRequest, FileContentsResponse,
+        ClipboardGeneralCapabilityFlags, FileContentsRequest, FileContentsResponse, FileDescriptor,
         FormatDataRequest, FormatDataResponse, LockDataId,
     },
 };
 use ironrdp_core::impl_as_any;
+
+mod files;
+pub(crate) use files::{
+    FilePart, FilesNotice, fetch_files, fetches_format, files_to_wire, take_asked,
+};
 
 use super::{Notice, Outlet};
 use crate::{
@@ -28,11 +31,14 @@ pub(crate) enum ClipboardNotice {
     Request(u32),
     /// The host's data; `None` when it has none (any more).
     Data(Option<Vec<u8>>),
+    /// Of files.
+    Files(FilesNotice),
 }
 
 /// The channel.
 pub(crate) fn channel(outlet: Outlet) -> CliprdrClient {
-    CliprdrClient::new(Box::new(Backend { outlet }))
+    let files = files::Files::new(outlet.clone());
+    CliprdrClient::new(Box::new(Backend { outlet, files }))
 }
 
 /// Formats as the channel takes them.
@@ -50,29 +56,35 @@ pub(crate) fn to_wire(formats: &[ClipboardFormat]) -> Vec<WireFormat> {
 #[derive(Debug)]
 struct Backend {
     outlet: Outlet,
+    files: files::Files,
 }
 
 impl_as_any!(Backend);
 
 impl CliprdrBackend for Backend {
     fn temporary_directory(&self) -> &str {
-        // Only for files, which are not taken; the field is sent all the same.
+        // For a way of carrying files that is not offered; the field is sent all the same.
         "."
     }
 
     fn client_capabilities(&self) -> ClipboardGeneralCapabilityFlags {
-        ClipboardGeneralCapabilityFlags::USE_LONG_FORMAT_NAMES
+        ClipboardGeneralCapabilityFlags::USE_LONG_FORMAT_NAMES | files::CAPABILITIES
     }
 
-    fn on_ready(&mut self) {}
+    fn on_ready(&mut self) {
+        self.files.ready();
+    }
 
     fn on_request_format_list(&mut self) {
         self.outlet.tell(Notice::Clipboard(ClipboardNotice::Wanted));
     }
 
-    fn on_process_negotiated_capabilities(&mut self, _: ClipboardGeneralCapabilityFlags) {}
+    fn on_process_negotiated_capabilities(&mut self, flags: ClipboardGeneralCapabilityFlags) {
+        self.files.negotiated(flags);
+    }
 
     fn on_remote_copy(&mut self, formats: &[WireFormat]) {
+        self.files.remote_copied(formats);
         let formats = formats
             .iter()
             .take(CLIPBOARD_FORMATS_MAX)
@@ -94,19 +106,34 @@ impl CliprdrBackend for Backend {
     }
 
     fn on_format_data_response(&mut self, response: FormatDataResponse<'_>) {
+        if self.files.failed_to_list() {
+            return;
+        }
         let good = !response.is_error() && response.data().len() <= CLIPBOARD_BYTES_MAX;
         let data = good.then(|| response.into_data().into_owned());
         self.outlet
             .tell(Notice::Clipboard(ClipboardNotice::Data(data)));
     }
 
-    fn on_file_contents_request(&mut self, _: FileContentsRequest) {}
+    fn on_file_contents_request(&mut self, request: FileContentsRequest) {
+        self.files.asked_for_part(&request);
+    }
 
-    fn on_file_contents_response(&mut self, _: FileContentsResponse<'_>) {}
+    fn on_file_contents_response(&mut self, response: FileContentsResponse<'_>) {
+        self.files.part_came(&response);
+    }
 
-    fn on_lock(&mut self, _: LockDataId) {}
+    fn on_remote_file_list(&mut self, files: &[FileDescriptor], lock: Option<u32>) {
+        self.files.listed(files, lock);
+    }
 
-    fn on_unlock(&mut self, _: LockDataId) {}
+    fn on_lock(&mut self, lock: LockDataId) {
+        self.files.locked(&lock);
+    }
+
+    fn on_unlock(&mut self, lock: LockDataId) {
+        self.files.unlocked(&lock);
+    }
 
     fn now_ms(&self) -> u64 {
         self.outlet.now_ms()

@@ -43,6 +43,13 @@ export function ofPaste(data: DataTransfer): ClipboardContent {
   return content;
 }
 
+/** The files that a paste event carries. A picture that was copied comes as one file of a fixed name. */
+export function filesOf(data: DataTransfer): File[] {
+  const files = [...data.files];
+  const isPicture = files.length === 1 && files[0]?.type === PNG && files[0].name === 'image.png';
+  return isPicture ? [] : files;
+}
+
 export async function readPermission(): Promise<PermissionState> {
   try {
     return (await navigator.permissions.query({ name: 'clipboard-read' as PermissionName })).state;

@@ -67,6 +67,17 @@ declare module 'virtual:rdp-client' {
     videoFailed(message: string): void;
     /** Bytes that came and are not fed yet. */
     backlog(bytes: number): void;
+    /** A JSON object of the next thing about files; '' when none. Bytes that belong to it come next. */
+    fileEvent(): string;
+    fileBytes(): Uint8Array;
+    driveAdd(name: string, mayWrite: boolean): void;
+    driveRemove(): void;
+    driveAnswer(id: number, answer: string, bytes: Uint8Array | undefined): void;
+    clipboardOfferFiles(files: string): void;
+    clipboardFetchFiles(): void;
+    /** A length of 0 asks for the size. */
+    clipboardFetchPart(id: number, index: number, offset: number, length: number, lock: number | undefined): void;
+    clipboardPart(id: number, bytes: Uint8Array | undefined): void;
     stats(): string;
     shutdown(): void;
   }

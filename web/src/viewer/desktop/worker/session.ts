@@ -9,6 +9,7 @@ import type { VideoState } from '../video';
 import { readCounts, readEvents, type ClientEvent } from './client-events';
 import { HostClipboard } from './clipboard';
 import { Counters } from './counters';
+import { HostFiles } from './files';
 import { Inbox } from './inbox';
 import { Painter } from './painter';
 import { PointerImages } from './pointer-images';
@@ -33,6 +34,7 @@ export class Session {
   private readonly pointer: PointerImages;
   private readonly clipboard: HostClipboard;
   private readonly video: Video;
+  private readonly files: HostFiles;
   private readonly next = new MessageChannel();
   private readonly ticking: number;
   private sound: MessagePort | undefined;
@@ -59,6 +61,12 @@ export class Session {
     this.pointer = new PointerImages((shape) => tell({ type: 'pointer', shape }));
     this.clipboard = new HostClipboard(client, tell, () => this.flush());
     this.video = new Video(client, (decodeMs) => this.guard(() => this.videoCame(decodeMs)));
+    this.files = new HostFiles(
+      client,
+      (news) => tell({ type: 'files', news }),
+      () => this.guard(() => this.flush()),
+      () => this.socket.bufferedAmount,
+    );
     this.next.port1.onmessage = () => this.guard(() => this.slice());
     this.ticking = self.setInterval(() => this.guard(() => this.tick()), TICK_MS);
     this.socket = new WebSocket(url);
@@ -87,6 +95,7 @@ export class Session {
     this.sound?.close();
     this.microphone?.close();
     this.video.end();
+    this.files.end();
     if (this.socket.readyState <= WebSocket.OPEN) this.socket.close(1000, 'client-closed');
   }
 
@@ -161,6 +170,9 @@ export class Session {
         this.sound?.close();
         this.sound = message.port;
         client.soundLatency(message.latencyMs);
+        return;
+      case 'files':
+        this.files.take(message.order);
         return;
       case 'shutdown':
         this.shutdown();
@@ -238,6 +250,7 @@ export class Session {
     this.send();
     this.video.pump();
     for (const event of readEvents(this.client.events())) this.handle(event);
+    this.files.pump();
     this.handSoundOn();
     // Handling an event may have made the client say more.
     this.send();
@@ -268,6 +281,7 @@ export class Session {
         return;
       case 'clipboard-offer':
         this.clipboard.offered(event.formats);
+        this.files.copied(event.formats);
         return;
       case 'clipboard-request':
         this.clipboard.requested(event.requestId, event.formatId);
