@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use portico_model::{
     estate::{
         AgentLink, AgentMode, ClientSite, Clipboard, Drive, Entitlement, Group, Host, HostMode,
-        LoadWeights, Microphone, Pin, PlacementRule, Pool, Printer, Protocol, RdpSecurity, Resource,
-        ResourceKind, ResumeFrom, SessionPolicy, SessionsPerAccount, SessionsPerUser, Site,
-        SiteRule, User, WeeklyTime,
+        LoadWeights, Microphone, Pin, PlacementRule, Pool, Printer, Protocol, RdpSecurity,
+        Resource, ResourceKind, ResumeFrom, SessionPolicy, SessionsPerAccount, SessionsPerUser,
+        Site, SiteRule, User, WeeklyTime,
     },
     network::{HostNetwork, OtherHost, PortSettings, Zone},
     people::{Role, Strength},

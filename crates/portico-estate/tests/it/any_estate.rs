@@ -416,15 +416,17 @@ fn policy() -> impl Strategy<Value = SessionPolicy> {
     let timeouts = (timeout(), timeout(), timeout(), timeout());
     let devices = (drive, printer, microphone);
     (clipboard, timeouts, devices).prop_map(
-        |(clipboard, (idle, total, disconnected, session), (drive, printer, microphone))| SessionPolicy {
-            clipboard,
-            drive,
-            printer,
-            idle_timeout_s: idle,
-            total_timeout_s: total,
-            disconnected_timeout_s: disconnected,
-            session_timeout_s: session,
-            microphone,
+        |(clipboard, (idle, total, disconnected, session), (drive, printer, microphone))| {
+            SessionPolicy {
+                clipboard,
+                drive,
+                printer,
+                idle_timeout_s: idle,
+                total_timeout_s: total,
+                disconnected_timeout_s: disconnected,
+                session_timeout_s: session,
+                microphone,
+            }
         },
     )
 }

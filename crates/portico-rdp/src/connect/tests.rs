@@ -175,7 +175,11 @@ fn the_channel_of_drives_and_printers_is_open_when_one_of_them_is_allowed() {
         let (_, output) = rewrite(rules, Security::Tls, &[&sequence()]).unwrap();
         let len = tpkt::len(&output).unwrap().unwrap();
         let names = channel_names(&blocks_of(&output[..len]));
-        assert_eq!(names, [expected, "hhhhhh1", "drdynvc"], "{drive:?} {printer:?}");
+        assert_eq!(
+            names,
+            [expected, "hhhhhh1", "drdynvc"],
+            "{drive:?} {printer:?}"
+        );
     }
 }
 

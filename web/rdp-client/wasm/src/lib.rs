@@ -11,6 +11,7 @@ use std::{
 use rdp_client_core::{Client, FingerPhase, Monitor, PenSample};
 use wasm_bindgen::prelude::*;
 
+mod files;
 mod video;
 
 #[wasm_bindgen]
