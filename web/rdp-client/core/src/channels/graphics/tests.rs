@@ -389,6 +389,10 @@ fn a_decoder_that_gives_nothing_or_too_little_ends_the_video() {
     let mut now = 3_600_000;
     while graphics.tick(now).is_ok() {
         now += 500;
+        assert!(
+            now < 3_600_000 + 2 * VIDEO_SILENCE_MS_MAX,
+            "there is an end"
+        );
     }
     assert!(now >= 3_600_000 + VIDEO_SILENCE_MS_MAX - 1_000, "{now}");
     assert_eq!(code(&graphics), EndCode::Video);
