@@ -1,8 +1,9 @@
 // The desktop viewer beside the published component (npm) that it replaced: same browser, same host,
 // same session, one after the other. Prints tables; run by scripts/bench through scripts/end-to-end.
 //
-// The npm component asks for 16 bit colours, at which xrdp sends run-length bitmaps; npm.html makes 32 of it,
-// at which xrdp sends RemoteFX, for the second column. The viewer asks for 32 and nothing else.
+// The npm component asks for 16 bit colours, at which xrdp sends run-length bitmaps; the viewer asks for 32,
+// at which it sends RemoteFX; neither can be told otherwise. BENCH_CLIENTS='npm16 npm32 own' tries the component
+// at 32 as well, by changing on its way what it asks for; that has not been seen to work yet.
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -189,7 +190,7 @@ test('the viewer beside the npm component', { timeout: 600_000 }, async () => {
   const browser = await launchChromium(['--ignore-certificate-errors']);
   const results = {};
   const starts = {};
-  for (const name of (process.env.BENCH_CLIENTS ?? 'npm16 npm32 own').split(' ')) {
+  for (const name of (process.env.BENCH_CLIENTS ?? 'npm16 own').split(' ')) {
     await endAll(person);
     try {
       const first = await open(browser, person, name);
