@@ -628,7 +628,12 @@ impl Drive {
             Ok(file) => file,
             Err(status) => return replies::set(&request, status),
         };
-        if !file.writes {
+        // xrdp removes through a handle that it opened to look only, as other clients let it.
+        let of_name = matches!(
+            request.set_buffer,
+            FileInformationClass::Disposition(_) | FileInformationClass::Rename(_)
+        );
+        if self.mode == Mode::Read || !(file.writes || of_name) {
             return replies::set(&request, NtStatus::ACCESS_DENIED);
         }
         let path = file.path.clone();

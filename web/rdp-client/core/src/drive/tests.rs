@@ -346,16 +346,21 @@ fn nothing_of_a_read_only_drive_is_changed() {
 }
 
 #[test]
-fn a_file_opened_to_read_is_not_written_through_it() {
+fn a_file_opened_to_read_is_not_written_through_it_but_xrdp_removes_it_so() {
     let mut drive = drive(Mode::ReadWrite);
     let id = open(&mut drive, "\\x", false, file(1));
     assert_eq!(
         status(&write(&mut drive, id, 0, b"x")),
         NtStatus::ACCESS_DENIED
     );
+    let end = FileEndOfFileInformation { end_of_file: 0 };
+    assert_eq!(
+        status(&set(&mut drive, id, end.into())),
+        NtStatus::ACCESS_DENIED
+    );
     assert_eq!(
         status(&set(&mut drive, id, disposition(1))),
-        NtStatus::ACCESS_DENIED
+        NtStatus::SUCCESS
     );
 }
 
