@@ -244,7 +244,7 @@ mod tests {
             let mut channel = channel(&outlet, &microphone);
             channel.start(7).unwrap();
             channel.process(7, &VERSION).unwrap();
-            let _ = channel.process(7, &formats(&[offer.clone()]));
+            let _ = channel.process(7, &formats(std::slice::from_ref(&offer)));
             let _ = channel.process(7, &open(frames, offer));
             microphone.heard(&[0; 256]);
             assert_eq!(sent(&notices).0, 0);
