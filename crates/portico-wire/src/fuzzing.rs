@@ -10,6 +10,7 @@ use crate::agent::{
     EnrollmentAnswer, EnrollmentRequest, FrameDecoder, Head, JoinToken, Message, ReportError,
     ToAgent, ToBroker, decode, decode_report, encode, head,
 };
+use crate::probe;
 use crate::terminal::{self, EngineFrame, ViewerFrame, framing, header};
 use crate::websocket::{Decoder, Event, FrameHeader, HEADER_LEN_MAX, Role};
 use crate::x11::{self, ExtensionReply, IdleInfo, IdleQuestion, SetupReply};
@@ -256,4 +257,62 @@ fn websocket_events(
         }
     }
     (events, payload_len, None)
+}
+
+/// Answers to the probes, of any service to any question: everything that comes out is printable
+/// and bounded, a stream that has ended and a datagram always have a verdict, and so has an endless
+/// stream once its limit is reached.
+pub fn probe(bytes: &[u8]) {
+    let Some((first, bytes)) = bytes.split_first() else {
+        return;
+    };
+    let all = probe::Service::ALL;
+    let service = *all.get(usize::from(*first) % all.len()).unwrap();
+    for over in service.carriers() {
+        let ask = probe::Ask {
+            service,
+            over: *over,
+            host: "host.example".into(),
+            nonce: *b"Portico!",
+            now_unix_ms: 0,
+        };
+        let begin = || probe::Conversation::new(ask.clone());
+        assert_ne!(probe_turn(begin().datagram(bytes)), probe::Turn::Listen);
+        let mut whole = begin();
+        let mut rest = bytes;
+        // Each step has an answer of its own: the bytes are cut where the server may cut them.
+        for len in [1, 3, 12, bytes.len()] {
+            let (front, back) = rest.split_at(len.min(rest.len()));
+            match probe_turn(whole.hear(front)) {
+                probe::Turn::Listen | probe::Turn::Say(_) => rest = back,
+                _ => return,
+            }
+        }
+        assert_ne!(probe_turn(whole.ended()), probe::Turn::Listen);
+        let mut endless = begin();
+        for _ in 0..=probe::ANSWER_LEN_MAX / bytes.len().max(1) {
+            if probe_turn(endless.hear(bytes)) != probe::Turn::Listen {
+                break;
+            }
+        }
+        assert!(endless.heard().len() <= probe::ANSWER_LEN_MAX + bytes.len());
+    }
+}
+
+fn probe_turn(turn: probe::Turn) -> probe::Turn {
+    let text = match &turn {
+        probe::Turn::Proven(proof) => &proof.evidence,
+        probe::Turn::Wrong(wrong) => &wrong.said,
+        probe::Turn::Listen | probe::Turn::Say(_) => return turn,
+    };
+    assert!(
+        text.chars().all(|c| c == '…' || matches!(c, ' '..='~')),
+        "{text:?}"
+    );
+    assert!(
+        text.len() <= 32 * probe::SHOWN_LEN_MAX,
+        "{} bytes",
+        text.len()
+    );
+    turn
 }

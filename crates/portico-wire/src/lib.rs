@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod fuzzing;
+pub mod probe;
 pub mod terminal;
 pub mod websocket;
 pub mod x11;
