@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-/// Names one flow of the document `portico`. Only this module makes them.
+use crate::Flow;
+
+/// Names one flow: of the document `portico`, or, for the port check alone, of any document. Only
+/// this module makes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(&'static str);
 
@@ -48,6 +51,12 @@ pub const AGENT_DISPLAY: LocalSocketId = LocalSocketId("portico.agent-display");
 pub const ALL_LOCAL: &[LocalSocketId] = &[CLI_PORTAL, GATEWAY_ENGINE, AGENT_DISPLAY];
 
 impl FlowId {
+    /// The flow of a plan that the port check proves by speaking its protocol, whoever opens it
+    /// otherwise.
+    pub fn checked(flow: &'static Flow) -> Self {
+        Self(&flow.id)
+    }
+
     /// The id as the catalogue writes it.
     pub const fn as_str(self) -> &'static str {
         self.0

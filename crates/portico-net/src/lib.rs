@@ -10,9 +10,11 @@ pub mod clock;
 pub mod holders;
 pub mod link;
 pub mod places;
+pub mod race;
 pub mod tasks;
 pub mod tcp;
 pub mod tls;
+pub mod udp;
 pub mod unix;
 
 pub use portico_catalogue::{FlowId, LocalSocketId, default_port, flows};

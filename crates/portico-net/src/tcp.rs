@@ -347,7 +347,7 @@ pub async fn dial_tcp(
         port,
         timeout,
     };
-    let addresses = resolve(&at, deadline).await?;
+    let addresses = resolve(&at, deadline, ADDRESSES_MAX).await?;
     let mut last = DialError::TimedOut {
         flow,
         host: host.to_owned(),
@@ -383,7 +383,11 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     clippy::disallowed_methods,
     reason = "this crate is where names are resolved"
 )]
-async fn resolve(at: &Destination<'_>, deadline: Instant) -> Result<Vec<SocketAddr>, DialError> {
+pub(crate) async fn resolve(
+    at: &Destination<'_>,
+    deadline: Instant,
+    addresses_max: usize,
+) -> Result<Vec<SocketAddr>, DialError> {
     // Addresses may come in the brackets of a URL.
     let host = at
         .host
@@ -398,7 +402,7 @@ async fn resolve(at: &Destination<'_>, deadline: Instant) -> Result<Vec<SocketAd
     }
     match tokio::time::timeout_at(deadline, tokio::net::lookup_host((host, at.port))).await {
         Ok(Ok(found)) => {
-            let found: Vec<SocketAddr> = found.take(ADDRESSES_MAX).collect();
+            let found: Vec<SocketAddr> = found.take(addresses_max).collect();
             if found.is_empty() {
                 Err(at.unresolved("it has no address".into()))
             } else {
@@ -410,11 +414,11 @@ async fn resolve(at: &Destination<'_>, deadline: Instant) -> Result<Vec<SocketAd
     }
 }
 
-struct Destination<'a> {
-    flow: FlowId,
-    host: &'a str,
-    port: u16,
-    timeout: Duration,
+pub(crate) struct Destination<'a> {
+    pub(crate) flow: FlowId,
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) timeout: Duration,
 }
 
 impl Destination<'_> {
@@ -427,7 +431,7 @@ impl Destination<'_> {
         }
     }
 
-    fn timed_out(&self) -> DialError {
+    pub(crate) fn timed_out(&self) -> DialError {
         let host = self.host.to_owned();
         DialError::TimedOut {
             flow: self.flow,
@@ -437,7 +441,7 @@ impl Destination<'_> {
         }
     }
 
-    fn error(&self, address: SocketAddr, source: io::Error) -> DialError {
+    pub(crate) fn error(&self, address: SocketAddr, source: io::Error) -> DialError {
         let (flow, host, port) = (self.flow, self.host.to_owned(), self.port);
         match source.kind() {
             io::ErrorKind::ConnectionRefused => DialError::Refused {

@@ -11,6 +11,7 @@ mod machine_config;
 mod machine_error;
 mod machine_key;
 mod pinned;
+mod survey;
 
 pub use built_in_ca::{BuiltInCa, CA_LIFE_DAYS, CaError, RENEW_BEFORE_DAYS, SERVER_LIFE_DAYS};
 pub use csr::{CSR_LEN_MAX, CsrError, csr_key_sha256};
@@ -28,6 +29,7 @@ pub use machine_config::{
 pub use machine_error::MachineTlsError;
 pub use machine_key::{KeyFileError, MachineKey};
 pub use pinned::{PinMismatch, client_config_pinned};
+pub use survey::{Authorities, CertificateSeen, TlsSurvey, client_config_survey, survey};
 
 /// Makes aws-lc-rs the process's provider. Call it once at start; calling it again does nothing.
 pub fn install_provider() {

@@ -116,27 +116,7 @@ impl ServerCertVerifier for PinVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = PublicKey::of(cert)?;
-        let candidates = self
-            .algorithms
-            .mapping
-            .iter()
-            .find(|(scheme, _)| *scheme == dss.scheme)
-            .map(|(_, candidates)| *candidates)
-            .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
-        let verified = candidates
-            .iter()
-            .filter(|algorithm| *algorithm.public_key_alg_id() == *key.algorithm)
-            .any(|algorithm| {
-                algorithm
-                    .verify_signature(&key.bits, message, dss.signature())
-                    .is_ok()
-            });
-        if verified {
-            Ok(HandshakeSignatureValid::assertion())
-        } else {
-            Err(CertificateError::BadSignature.into())
-        }
+        verify_tls12(&self.algorithms, message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -145,13 +125,52 @@ impl ServerCertVerifier for PinVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let key = PublicKey::of(cert)?;
-        verify_tls13_signature_with_raw_key(message, &key.whole, dss, &self.algorithms)
+        verify_tls13(&self.algorithms, message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
+}
+
+/// Whether the peer has the key of this certificate, in TLS 1.2.
+pub(super) fn verify_tls12(
+    algorithms: &WebPkiSupportedAlgorithms,
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = PublicKey::of(cert)?;
+    let candidates = algorithms
+        .mapping
+        .iter()
+        .find(|(scheme, _)| *scheme == dss.scheme)
+        .map(|(_, candidates)| *candidates)
+        .ok_or(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme)?;
+    let verified = candidates
+        .iter()
+        .filter(|algorithm| *algorithm.public_key_alg_id() == *key.algorithm)
+        .any(|algorithm| {
+            algorithm
+                .verify_signature(&key.bits, message, dss.signature())
+                .is_ok()
+        });
+    if verified {
+        Ok(HandshakeSignatureValid::assertion())
+    } else {
+        Err(CertificateError::BadSignature.into())
+    }
+}
+
+/// Whether the peer has the key of this certificate, in TLS 1.3.
+pub(super) fn verify_tls13(
+    algorithms: &WebPkiSupportedAlgorithms,
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+) -> Result<HandshakeSignatureValid, Error> {
+    let key = PublicKey::of(cert)?;
+    verify_tls13_signature_with_raw_key(message, &key.whole, dss, algorithms)
 }
 
 /// The public key of a certificate. It is taken out here and not by webpki, which refuses X.509
