@@ -1,9 +1,11 @@
 //! Proves that a host answers by speaking the first words of its protocol: RDP or SSH, no log-on.
 //!
-//! Read [`Prober`] (what the broker asks) and [`NetProber`] (the one over the network) first.
+//! Read [`Prober`] (what the broker asks) and [`NetProber`] (the one over the network) first, and
+//! [`check`] for the port check, which knows many more protocols.
 //! Whatever the host sends is bounded in length and time, and is shown without control characters.
 #![warn(missing_docs)]
 
+pub mod check;
 mod rdp;
 mod ssh;
 

@@ -7,6 +7,8 @@
     reason = "tests"
 )]
 
+mod check;
+mod lab;
 mod rdp;
 mod ssh;
 

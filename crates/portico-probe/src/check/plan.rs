@@ -1,0 +1,170 @@
+//! From a plan to what is to be proven. Nothing that a plan does not have comes out of here.
+
+use std::collections::BTreeMap;
+
+use portico_catalogue::{
+    Condition, Flow, FlowId, PortRange, Proof,
+    plan::{Address, FlowPlan, PlannedFlow},
+};
+
+use super::{Target, What};
+
+/// Ports of a range that are all checked; of a longer one none is, because only those in use
+/// listen.
+const RANGE_LEN_MAX: u16 = 16;
+/// Addresses of a host that are checked.
+const ADDRESSES_MAX: usize = 8;
+
+/// What is to be proven of a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Targets {
+    /// Each once, however many flows it is for.
+    pub targets: Vec<Target>,
+    /// The flows of the plan, destination by destination.
+    pub flows: Vec<CheckedFlow>,
+}
+
+/// A flow of the plan to one destination.
+#[derive(Debug, Clone)]
+pub struct CheckedFlow {
+    /// The line of the catalogue.
+    pub flow: &'static Flow,
+    /// Hosts that open connections, by their place in the plan; never the destination itself.
+    pub from: Vec<u32>,
+    /// The host that listens, by its place in the plan.
+    pub to: u32,
+    /// The ports that this is about; `None` when the transport has none.
+    pub ports: Option<PortRange>,
+    /// Whether the services fail without it.
+    pub required: bool,
+    /// Its target, by the place in [`Targets::targets`].
+    pub target: usize,
+}
+
+/// The targets of a plan: of all its flows, or of those that one of `from` opens.
+pub fn targets(plan: &FlowPlan, from: Option<&[u32]>) -> Targets {
+    let mut out = Builder::default();
+    for planned in &plan.flows {
+        for to in planned.to.iter().copied() {
+            let sources: Vec<u32> = planned
+                .from
+                .iter()
+                .copied()
+                .filter(|source| *source != to)
+                .filter(|source| from.is_none_or(|from| from.contains(source)))
+                .collect();
+            if !sources.is_empty() {
+                out.destination(plan, planned, &sources, to);
+            }
+        }
+    }
+    out.out
+}
+
+#[derive(Default)]
+struct Builder {
+    out: Targets,
+    /// Targets that are there, by everything that makes them differ.
+    known: BTreeMap<(String, u16, String), usize>,
+}
+
+impl Builder {
+    fn destination(&mut self, plan: &FlowPlan, planned: &PlannedFlow, from: &[u32], to: u32) {
+        let Some(host) = plan.hosts.get(to as usize) else {
+            return;
+        };
+        let addresses = host
+            .addresses
+            .get(..ADDRESSES_MAX)
+            .unwrap_or(&host.addresses);
+        for address in addresses {
+            for (ports, port, what) in of_flow(planned, address) {
+                let target = Target {
+                    flow: FlowId::checked(planned.flow),
+                    host: shown(address),
+                    port,
+                    what,
+                };
+                let target = self.place(target);
+                self.out.flows.push(CheckedFlow {
+                    flow: planned.flow,
+                    from: from.to_vec(),
+                    to,
+                    ports,
+                    required: is_required(planned.flow),
+                    target,
+                });
+            }
+        }
+    }
+
+    /// Flows that ask the same of the same port are checked once.
+    fn place(&mut self, target: Target) -> usize {
+        let key = (
+            target.host.clone(),
+            target.port,
+            format!("{:?}", target.what),
+        );
+        let next = self.out.targets.len();
+        let place = *self.known.entry(key).or_insert(next);
+        if place == next {
+            self.out.targets.push(target);
+        }
+        place
+    }
+}
+
+fn shown(address: &Address) -> String {
+    match address {
+        Address::Ip(ip) => ip.to_string(),
+        Address::Network(network) => network.to_string(),
+        Address::Name(name) => name.clone(),
+    }
+}
+
+fn is_required(flow: &Flow) -> bool {
+    let mut conditions = flow.conditions.iter();
+    !conditions.any(|condition| matches!(condition, Condition::Optional { .. }))
+}
+
+/// The parts of a flow at one address: ports, the port that is asked, and what is asked.
+fn of_flow(planned: &PlannedFlow, address: &Address) -> Vec<(Option<PortRange>, u16, What)> {
+    let flow = planned.flow;
+    let is_network = matches!(address, Address::Network(_));
+    let network = || {
+        What::skip(
+            "the host is a whole network of hosts that are alike",
+            "check one of them: describe it in the estate as a host of its own",
+        )
+    };
+    if planned.ports.is_empty() {
+        let what = match is_network {
+            true => network(),
+            false => What::of(flow, 0),
+        };
+        return vec![(None, 0, what)];
+    }
+    let mut out = Vec::new();
+    for range in &planned.ports {
+        let count = range.last - range.first;
+        if is_network {
+            out.push((Some(range.clone()), range.first, network()));
+        } else if count >= RANGE_LEN_MAX || (count > 0 && flow.proof == Proof::D) {
+            out.push((Some(range.clone()), range.first, on_demand(count)));
+        } else {
+            let ports = range.first..=range.last;
+            out.extend(ports.map(|port| (Some(PortRange::one(port)), port, What::of(flow, port))));
+        }
+    }
+    out
+}
+
+fn on_demand(count: u16) -> What {
+    What::skip(
+        format!(
+            "of these {} ports only those in use listen, and which those are is not known here",
+            u32::from(count) + 1
+        ),
+        "see that firewalls let the whole range through",
+    )
+}
