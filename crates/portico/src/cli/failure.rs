@@ -16,6 +16,8 @@ pub(crate) struct Failure {
     pub(crate) next_step: Option<String>,
     /// More lines, such as the errors of a file.
     pub(crate) lines: Vec<String>,
+    /// An answer that is there all the same, for standard output.
+    pub(crate) answer: Option<String>,
 }
 
 /// The error object of the HTTP API.
@@ -48,6 +50,7 @@ impl Failure {
             reason: None,
             next_step: None,
             lines: Vec::new(),
+            answer: None,
         }
     }
 
@@ -62,6 +65,13 @@ impl Failure {
     #[must_use]
     pub(crate) fn next_step(mut self, next_step: impl fmt::Display) -> Self {
         self.next_step = Some(next_step.to_string());
+        self
+    }
+
+    /// Adds an answer that is shown before it.
+    #[must_use]
+    pub(crate) fn answer(mut self, answer: String) -> Self {
+        self.answer = Some(answer);
         self
     }
 
@@ -94,6 +104,7 @@ impl From<ApiFault> for Failure {
             reason: fault.reason,
             next_step,
             lines: Vec::new(),
+            answer: None,
         }
     }
 }

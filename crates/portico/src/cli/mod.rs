@@ -175,6 +175,10 @@ pub(crate) async fn run(globals: &Globals, command: Command) -> ExitCode {
     match answer(globals, command).await {
         Ok(text) => print(&text),
         Err(failure) => {
+            if let Some(answer) = &failure.answer {
+                // A reader who left early has seen enough of it; the exit code is 1 in any case.
+                let _ = print(answer);
+            }
             // Nothing can be done when even this cannot be written.
             let _ = write!(io::stderr(), "{failure}");
             ExitCode::FAILURE

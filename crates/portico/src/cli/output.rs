@@ -32,6 +32,8 @@ pub(crate) enum Format {
     Mermaid,
     /// The same for Graphviz.
     Dot,
+    /// Results of `ports check`, for build servers.
+    Junit,
 }
 
 impl Format {
@@ -45,7 +47,7 @@ impl Format {
             Self::Table => table(answer),
             Self::Json => Ok(json(answer)),
             Self::Yaml => Ok(yaml(answer)),
-            Self::Csv | Self::Markdown | Self::Svg | Self::Mermaid | Self::Dot => {
+            Self::Csv | Self::Markdown | Self::Svg | Self::Mermaid | Self::Dot | Self::Junit => {
                 Err(self.unfit("table, json or yaml"))
             }
         }
@@ -60,7 +62,7 @@ impl Format {
         match self {
             Self::Csv => Ok(rows(answer).csv()),
             Self::Markdown => Ok(rows(answer).markdown()),
-            Self::Svg | Self::Mermaid | Self::Dot => {
+            Self::Svg | Self::Mermaid | Self::Dot | Self::Junit => {
                 Err(self.unfit("table, json, yaml, csv or markdown"))
             }
             Self::Table | Self::Json | Self::Yaml => {

@@ -3,6 +3,8 @@
 //! come from a file.
 
 mod catalogue;
+mod check;
+mod checked;
 mod diagram;
 mod plan;
 mod rules;
@@ -58,6 +60,13 @@ pub(crate) enum PortsCommand {
     #[command(after_help = RULES_HELP)]
     Rules(rules::RulesArgs),
 
+    /// Prove the planned flows by speaking their protocols, from this machine.
+    ///
+    /// Nothing is sent to an address or port that the plan does not have, and nobody is logged on.
+    /// Ends with 1 if a required flow is not proven.
+    #[command(after_help = CHECK_HELP)]
+    Check(check::CheckArgs),
+
     /// Draw the plan of an estate: zones, hosts, and what runs between them.
     #[command(after_help = DIAGRAM_HELP)]
     Diagram(diagram::DiagramArgs),
@@ -91,6 +100,12 @@ const RULES_HELP: &str = teach![
     "portico ports rules -f estate.toml --format windows --into rules/   # a file for each host",
     "portico ports rules -f estate.toml --format html > plan.html",
 ];
+const CHECK_HELP: &str = teach![
+    "portico ports check -f estate.toml --dry-run           # what would be sent where",
+    "portico ports check -f estate.toml --from gw1          # run on gw1: what gw1 needs",
+    "portico ports check -f estate.toml --from gw1 --accept skipped,reachable",
+    "portico ports check -f estate.toml -o junit > check.xml",
+];
 const DIAGRAM_HELP: &str = teach![
     "portico ports diagram -f estate.toml -o svg > estate.svg",
     "portico ports diagram -f estate.toml -o mermaid",
@@ -123,6 +138,7 @@ pub(crate) async fn ports(globals: &Globals, command: &PortsCommand) -> Result<S
         PortsCommand::Roles(args) => catalogue::roles(globals, args),
         PortsCommand::Plan(args) => plan::plan(globals, args).await,
         PortsCommand::Rules(args) => rules::rules(globals, args).await,
+        PortsCommand::Check(args) => check::check(globals, args).await,
         PortsCommand::Diagram(args) => diagram::diagram(globals, args).await,
     }
 }

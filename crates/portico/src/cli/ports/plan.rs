@@ -221,16 +221,21 @@ fn rows(plan: &FlowPlan) -> Rows {
     }
 }
 
-fn of_host(globals: &Globals, plan: &FlowPlan, id: &str, source: &str) -> Result<String, Failure> {
-    let Some(place) = plan.place(id) else {
+/// The place of a host that somebody named.
+pub(super) fn place(plan: &FlowPlan, id: &str, source: &str) -> Result<u32, Failure> {
+    plan.place(id).ok_or_else(|| {
         let known = plan.hosts.iter().map(|host| host.id.as_str());
         let hint = portico_estate::document::nearest(id, known)
             .map(|near| format!("; the nearest is {near:?}"))
             .unwrap_or_default();
-        return Err(Failure::new(format!("There is no host {id:?}"))
+        Failure::new(format!("There is no host {id:?}"))
             .reason(format!("{source} has none with this id{hint}"))
-            .next_step("name one of its [[hosts]]"));
-    };
+            .next_step("name one of its [[hosts]]")
+    })
+}
+
+fn of_host(globals: &Globals, plan: &FlowPlan, id: &str, source: &str) -> Result<String, Failure> {
+    let place = place(plan, id, source)?;
     let flows = plan.of_host(place);
     let sides = [("in", &flows.inbound), ("out", &flows.outbound)];
     let host_rows = || {
@@ -364,7 +369,7 @@ fn wire(planned: &PlannedFlow) -> String {
 }
 
 /// Hosts by their places, of which there may be thousands: only those that are named are copied.
-fn names(plan: &FlowPlan, places: &[u32]) -> String {
+pub(super) fn names(plan: &FlowPlan, places: &[u32]) -> String {
     let named = places.iter().take(NAMED_MAX);
     let ids = named.filter_map(|place| plan.hosts.get(*place as usize));
     let ids = ids.map(|host| host.id.clone()).collect();

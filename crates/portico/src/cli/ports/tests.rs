@@ -292,3 +292,85 @@ async fn forms_that_do_not_fit_are_refused_with_those_that_do() {
     }
     assert_eq!(Format::default(), Format::Table);
 }
+
+/// A server on loopback that greets as SSH does, on a port of its own, and an estate with it.
+async fn checked_estate(greeting: &'static [u8]) -> (tempfile::TempDir, String) {
+    use tokio::io::AsyncWriteExt;
+    let address = "127.0.0.1:0".parse().unwrap();
+    let listener = portico_net::TcpListener::bind(portico_net::flows::ENGINE_HOST_SSH, address)
+        .await
+        .unwrap();
+    let port = listener.local_addr().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _gone = stream.write_all(greeting).await;
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("estate.toml");
+    let estate = format!(
+        r#"version = 1
+[[hosts]]
+id = "engine"
+roles = ["portico.engine"]
+address = "127.0.0.2"
+[[hosts]]
+id = "ssh"
+roles = ["portico.session-host"]
+address = "127.0.0.1"
+ports = {{ "22/tcp" = {port} }}
+"#
+    );
+    std::fs::write(&path, estate).unwrap();
+    let path = path.display().to_string();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn check_proves_what_the_plan_has_and_shows_it_in_every_form() {
+    let (_folder, path) = checked_estate(b"SSH-2.0-real\r\n").await;
+    let dry = run(&format!("ports check -f {path} --dry-run")).await;
+    assert!(dry.contains("speak SSH"), "{dry}");
+    let shown = run(&format!("ports check -f {path}")).await;
+    assert!(shown.contains("proven  engine -> ssh"), "{shown}");
+    assert!(
+        shown.contains("SSH-2.0-real") && shown.contains("Flows: 1 proven."),
+        "{shown}"
+    );
+    let answer = json(&format!("ports check -f {path} --from engine")).await;
+    assert_eq!(answer["required"], 1);
+    assert_eq!(answer["required_not_good"], 0);
+    assert_eq!(answer["flows"][0]["verdict"], "proven");
+    let junit = run(&format!("ports check -f {path} -o junit")).await;
+    assert!(
+        junit.contains("tests=\"1\" failures=\"0\" skipped=\"0\""),
+        "{junit}"
+    );
+    // Nothing that the other host opens.
+    let none = run(&format!("ports check -f {path} --from ssh")).await;
+    assert_eq!(none, "The plan has nothing to check.\n");
+}
+
+#[tokio::test]
+async fn check_fails_with_its_answer_when_a_required_flow_is_not_proven() {
+    let (_folder, path) = checked_estate(b"RFB 003.008\n\x1b]0;<x>&\x07").await;
+    let failure = try_run(&format!("ports check -f {path} -o junit"))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.what, "1 of 1 required flows are not proven");
+    let answer = failure.answer.unwrap();
+    assert!(answer.contains("failures=\"1\""), "{answer}");
+    assert!(answer.contains("speaks VNC, not SSH"), "{answer}");
+    assert!(
+        !answer.contains('\u{1b}') && !answer.contains("<x>"),
+        "{answer}"
+    );
+    let accepted = format!("ports check -f {path} --accept wrong-service");
+    let shown = run(&accepted).await;
+    assert!(shown.contains("wrong service  engine -> ssh"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let failure = try_run(&format!("ports check -f {path} --from nobody"))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.what, "There is no host \"nobody\"");
+}
