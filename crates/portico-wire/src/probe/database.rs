@@ -10,13 +10,13 @@ const MYSQL_LEN_MAX: usize = 1024;
 pub(super) fn mysql(heard: Heard<'_>) -> Reading {
     let bytes = heard.bytes;
     let head = match *bytes {
-        [a, b, c, 0, kind, ..] if c == 0 => (u16::from_le_bytes([a, b]), kind),
+        [a, b, 0, 0, kind, ..] => (u16::from_le_bytes([a, b]), kind),
         [_, _, c, n, ..] if c != 0 || n != 0 => return Reading::Wrong,
         _ if bytes.len() >= 5 => return Reading::Wrong,
         _ => return heard.unfinished(),
     };
     let (len, kind) = (usize::from(head.0), head.1);
-    if !matches!(kind, 10 | 0xff) || len > MYSQL_LEN_MAX || len < 4 {
+    if !matches!(kind, 10 | 0xff) || !(4..=MYSQL_LEN_MAX).contains(&len) {
         return Reading::Wrong;
     }
     let Some(packet) = bytes.get(4..4 + len) else {

@@ -34,7 +34,7 @@ fn reply(bytes: &[u8]) -> Reply<'_> {
     let mut code: Option<&[u8]> = None;
     while let Some((text, after)) = line(rest) {
         let own = text.get(..3).filter(|own| digits(own));
-        let is_last = !text.get(3).is_some_and(|byte| *byte == b'-');
+        let is_last = text.get(3).is_none_or(|byte| *byte != b'-');
         let code = match (code, own) {
             (None, None) => return Reply::Other,
             (None, Some(own)) => *code.insert(own),
