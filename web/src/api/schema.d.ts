@@ -1387,8 +1387,6 @@ export interface components {
             clipboard: components["schemas"]["ClipboardView"];
             /** @description What the host may do in a folder of the device. */
             drive: components["schemas"]["DriveView"];
-            /** @description Whether the host may print on the device. */
-            printer: components["schemas"]["PrinterView"];
             /**
              * Format: int32
              * @description Seconds without use until it is disconnected; 0 means never.
@@ -1396,6 +1394,8 @@ export interface components {
             idle_timeout_s: number;
             /** @description Whether the host may listen to the device. */
             microphone: components["schemas"]["MicrophoneView"];
+            /** @description Whether the host may print on the device. */
+            printer: components["schemas"]["PrinterView"];
             /**
              * Format: int32
              * @description Seconds until a connection is ended; 0 means never.

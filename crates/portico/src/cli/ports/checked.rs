@@ -66,7 +66,7 @@ fn would(what: &What) -> String {
     }
 }
 
-fn host<'p>(plan: &'p FlowPlan, place: u32) -> &'p str {
+fn host(plan: &FlowPlan, place: u32) -> &str {
     let host = plan.hosts.get(place as usize);
     host.map_or("", |host| host.id.as_str())
 }
