@@ -245,7 +245,7 @@ impl Early {
             .static_channels
             .get_by_channel_id(channel_id)
             .is_some();
-        if !of_channel && !(of_message_channel && activating) {
+        if !(of_channel || of_message_channel && activating) {
             let finalizing = matches!(
                 connector.state,
                 ClientConnectorState::ConnectionFinalization { .. }

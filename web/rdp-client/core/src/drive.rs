@@ -349,7 +349,7 @@ impl Drive {
         let all = DesiredAccess::MAXIMUM_ALLOWED;
         let opening = Opening {
             path: path.clone(),
-            disposition: request.create_disposition.clone(),
+            disposition: request.create_disposition,
             directory: options.contains(CreateOptions::FILE_DIRECTORY_FILE),
             not_directory: options.contains(CreateOptions::FILE_NON_DIRECTORY_FILE),
             writes: self.mode == Mode::ReadWrite

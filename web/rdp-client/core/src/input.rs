@@ -162,8 +162,8 @@ pub(crate) fn slow_path(event: &FastPathInputEvent) -> Option<InputEvent> {
             },
             unicode_code: *unit,
         }),
-        FastPathInputEvent::MouseEvent(mouse) => InputEvent::Mouse(mouse.clone()),
-        FastPathInputEvent::MouseEventEx(mouse) => InputEvent::MouseX(mouse.clone()),
+        FastPathInputEvent::MouseEvent(mouse) => InputEvent::Mouse(*mouse),
+        FastPathInputEvent::MouseEventEx(mouse) => InputEvent::MouseX(*mouse),
         FastPathInputEvent::SyncEvent(flags) => InputEvent::Sync(SyncPdu {
             flags: sync::SyncToggleFlags::from_bits_retain(u32::from(flags.bits())),
         }),
@@ -183,7 +183,7 @@ mod tests {
             KeyboardFlags::EXTENDED | KeyboardFlags::RELEASE,
             0x4D,
         );
-        assert_eq!(input.key(0x4D, true, true), [press.clone()]);
+        assert_eq!(input.key(0x4D, true, true), [press]);
         assert_eq!(input.key(0x4D, true, true), [press]);
         assert_eq!(input.key(0x4D, true, false), [release]);
         assert_eq!(input.key(0x4D, true, false), []);

@@ -1,4 +1,11 @@
 //! What a host may do to a client, made from recordings of well-behaved ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
 
 use std::{borrow::Cow, fs, path::PathBuf};
 

@@ -2,6 +2,13 @@
 //!
 //! `testdata/NAME.rec` is what a gateway sent; `testdata/NAME.json` what must come of it.
 //! `UPDATE_EXPECT=1` writes the latter anew: look at the picture (`dev/try.mjs --png`) first.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Instant};
 

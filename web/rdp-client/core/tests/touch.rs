@@ -1,5 +1,12 @@
 //! Touch input, against messages of a host that are built by hand after MS-RDPEI: no server of
 //! the tests has the channel.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test"
+)]
 
 use std::{borrow::Cow, fs, path::PathBuf};
 

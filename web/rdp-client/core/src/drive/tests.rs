@@ -249,7 +249,7 @@ fn what_an_opening_does_depends_on_what_is_there() {
         let mut drive = drive(Mode::ReadWrite);
         let mut request = create("\\x");
         request.desired_access = DesiredAccess::GENERIC_WRITE;
-        request.create_disposition = disposition.clone();
+        request.create_disposition = *disposition;
         request.create_options = options.clone();
         assert!(drive.handle(request.into()).is_empty());
         let id = asked(&mut drive).id;
