@@ -232,9 +232,9 @@ mod tests {
             port,
             timeout: Duration::from_secs(20),
         };
-        // Nobody has ::1 with this port, and 2001:db8::/32 leads nowhere or is not routed at all.
+        // Nobody has ::1 with this port, and a link-local address without its link leads nowhere.
         let waiting = by_turns(vec![
-            SocketAddr::new([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), port),
+            SocketAddr::new([0xfe80, 0, 0, 0, 0, 0, 0, 1].into(), port),
             SocketAddr::new([0, 0, 0, 0, 0, 0, 0, 1].into(), port),
             SocketAddr::new([127, 0, 0, 1].into(), port),
         ]);
@@ -260,8 +260,8 @@ mod tests {
             port: refusing.port(),
             timeout: Duration::from_secs(1),
         };
-        let nowhere = "192.0.2.1:9".parse().unwrap();
-        let waiting = VecDeque::from([nowhere, refusing]);
+        let nowhere = "[fe80::1]:9".parse().unwrap();
+        let waiting = VecDeque::from([refusing, nowhere]);
         let deadline = Instant::now() + at.timeout;
         let error = race(&at, deadline, waiting, SourcePort::Any)
             .await
