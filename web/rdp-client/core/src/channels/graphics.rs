@@ -301,4 +301,6 @@ impl DvcClientProcessor for Graphics {}
 pub(crate) mod alone;
 
 #[cfg(test)]
+mod stand_in;
+#[cfg(test)]
 mod tests;
