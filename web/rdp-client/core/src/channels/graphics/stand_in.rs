@@ -120,7 +120,7 @@ fn text_and_colours(width: u16, height: u16, seed: u16) -> (Vec<u8>, Vec<[u8; 3]
     for y in 0..height {
         for x in 0..width {
             let colour = match (x / 8) % 3 {
-                0 if (x + y * 3 + seed) % 5 == 0 => [0, 0, 0],
+                0 if (x + y * 3 + seed).is_multiple_of(5) => [0, 0, 0],
                 0 => [255, 255, 255],
                 1 => [low(x * 3 + seed), low(y * 5), 77],
                 _ => [12, 34, low(seed)],
