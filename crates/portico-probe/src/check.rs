@@ -1,8 +1,8 @@
 //! The port check: proves one flow after the other by speaking its protocol.
 //!
 //! Read [`Target`] (what is to be proven), [`Outcome`] (what came of it) and [`check`] first;
-//! [`targets`] makes targets of a plan, and [`walk`] checks many of them within limits. Only what a
-//! plan has is ever sent anything.
+//! [`targets`] makes targets of a plan, and [`walk()`] checks many of them within limits. Only what
+//! a plan has is ever sent anything.
 
 mod datagram;
 mod plan;
