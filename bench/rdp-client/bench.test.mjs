@@ -17,6 +17,8 @@ import { portico } from '../../web/e2e/server.mjs';
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 8);
 const WARM_UP_MS = 2_000;
 const START_RUNS = 3;
+/** The npm component breaks now and then, and is given so many connections for each figure. */
+const TRIES = 4;
 const BUDGETS = { fps: 30, timesNpm: 3, resumedMs: 1_000, kilobytes: 650, longestTaskMs: 50 };
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -171,6 +173,20 @@ async function measure({ page, complaints }, work) {
   return result;
 }
 
+/** The first of several connections that lasts. */
+async function measureInTries(browser, person, name, work) {
+  let result;
+  for (let tries = 1; tries <= TRIES; tries += 1) {
+    const opened = await open(browser, person, name);
+    result = { ...(await measure(opened, work)), tries };
+    const [complaint] = opened.complaints;
+    if (complaint) console.log(`${name}, ${work.name}, says: ${complaint.slice(0, 160)}`);
+    await opened.close();
+    if (!result.broke) break;
+  }
+  return result;
+}
+
 function kilobytes(name) {
   if (name === 'npm') {
     const files = ['iron-remote-desktop-rdp/iron-remote-desktop-rdp.js', 'iron-remote-desktop/iron-remote-desktop.js'];
@@ -201,11 +217,8 @@ test('the viewer beside the npm component', { timeout: 600_000 }, async () => {
         starts[name].resumed.push(next.firstMs);
         await next.close();
       }
-      const opened = await open(browser, person, name);
       results[name] = {};
-      for (const work of WORKS) if (!work.missing) results[name][work.name] = await measure(opened, work);
-      for (const complaint of opened.complaints.slice(0, 5)) console.log(`${name} says: ${complaint.slice(0, 300)}`);
-      await opened.close();
+      for (const work of WORKS) if (!work.missing) results[name][work.name] = await measureInTries(browser, person, name, work);
     } catch (error) {
       console.log(`${name}: ${error.message}`);
     }
@@ -217,9 +230,10 @@ test('the viewer beside the npm component', { timeout: 600_000 }, async () => {
   const titles = { npm16: 'npm, 16 bit', npm32: 'npm, 32 bit', own: 'viewer' };
   const cell = (one) => {
     if (!one) return 'not measured';
-    if (one.broke) return 'the component broke';
+    if (one.broke) return `the component broke ${one.tries} times`;
     const decode = one.decode === undefined ? '' : `, decoding ${show(one.decode)} ms/s`;
-    return `${show(one.fps, 1)} / s, CPU ${show(one.cpu * 100)} %, longest task ${show(one.longest)} ms${decode} (load ${show(one.load, 1)})`;
+    const again = one.tries > 1 ? `, broke ${one.tries - 1} × before` : '';
+    return `${show(one.fps, 1)} / s, CPU ${show(one.cpu * 100)} %, longest task ${show(one.longest)} ms${decode}${again} (load ${show(one.load, 1)})`;
   };
   const row = (title, value) => `| ${title} | ${Object.keys(titles).map(value).join(' | ')} |`;
   lines.push(row('pictures drawn', (name) => titles[name]), '| --- | --- | --- | --- |');

@@ -169,3 +169,40 @@ for (const [what, inWorker] of [
     await context.close();
   });
 }
+
+/** Where the host's pointer is, as its X server has it. */
+function pointerOnHost() {
+  const text = execFileSync(process.env.PORTICO_LAB, ['exec', 'nla1', '--user', 'demo', '--', 'env', 'DISPLAY=:0', 'xdotool', 'getmouselocation'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 20_000,
+  });
+  const [, x, y] = /x:(\d+) y:(\d+)/.exec(text);
+  return { x: Number(x), y: Number(y) };
+}
+
+test('a host that cannot follow the window is scaled into it, and the pointer still finds its place', async () => {
+  const { context, page, errors } = await desktop();
+  await page.setViewportSize({ width: 800, height: 600 });
+  const shown = () => page.locator(DESKTOP_CANVAS).evaluate((canvas) => {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    return { left, top, width, height, pixels: [canvas.width, canvas.height] };
+  });
+  await eventually('a smaller picture', async () => Math.round((await shown()).width) === 800);
+  const box = await shown();
+  // The whole of the host's screen, in its own proportions.
+  assert.deepEqual(box.pixels, [1280, 800]);
+  assert.equal(Math.round(box.height), 500);
+  assert.ok(box.left >= 0 && box.top >= 0 && box.top + box.height <= 600, JSON.stringify(box));
+  await assertShowsTheHost(page, 32);
+  for (const [x, y] of [[320, 200], [960, 600]]) {
+    await page.mouse.move(box.left + (x / 1280) * box.width, box.top + (y / 800) * box.height);
+    await eventually(`the pointer at ${x}, ${y}`, () => {
+      const at = pointerOnHost();
+      return Math.abs(at.x - x) <= 2 && Math.abs(at.y - y) <= 2;
+    });
+  }
+  await shoot(page, 'desktop-scaled');
+  assert.deepEqual(errors, []);
+  await context.close();
+});
