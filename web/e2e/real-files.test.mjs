@@ -157,4 +157,24 @@ describe('files of the clipboard', () => {
     assert.deepEqual(errors, []);
     await context.close();
   });
+
+  test('files that were copied on the host can be saved on the device', async () => {
+    const { context, page, errors } = await desktop();
+    const content = randomBytes(120_007);
+    onHost("cat > ~/'Ergebnis Ä.bin'", content);
+    // What a file manager does when somebody copies.
+    onHost("printf 'copy\nfile://%s/Ergebnis%%20%%C3%%84.bin' ~ | xclip -selection clipboard -t x-special/gnome-copied-files >/dev/null 2>&1");
+    await openMenu(page);
+    await page.getByRole('button', { name: 'Show the files it has copied' }).click();
+    const save = page.getByRole('button', { name: 'Save Ergebnis Ä.bin' });
+    await save.waitFor();
+    const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
+    assert.equal(download.suggestedFilename(), 'Ergebnis Ä.bin');
+    assert.equal(hash(readFileSync(await download.path())), hash(content));
+    await page.getByText('saved', { exact: true }).waitFor();
+    await shoot(page, 'desktop-host-files');
+    onHost("rm ~/'Ergebnis Ä.bin'");
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
 });
