@@ -108,7 +108,10 @@ pub(crate) fn attach(
 ) {
     let mut dynamic = DrdynvcClient::new().with_dynamic_channel(display::channel(outlet.clone()));
     if settings.graphics_pipeline {
-        dynamic.attach_dynamic_channel(graphics::Graphics::new(settings, outlet.clone()));
+        dynamic = dynamic.with_dynamic_channel_factory(
+            ironrdp_egfx::CHANNEL_NAME,
+            graphics::factory(settings, outlet),
+        );
     }
     if settings.touch {
         dynamic = dynamic.with_dynamic_channel_factory(ironrdp_rdpei::CHANNEL_NAME, touch::channel);
@@ -121,7 +124,10 @@ pub(crate) fn attach(
         });
     }
     if settings.sound {
-        dynamic.attach_dynamic_channel(sound::dynamic_channel(outlet));
+        let each = outlet.clone();
+        dynamic = dynamic.with_dynamic_channel_factory(sound::DYNAMIC_NAME, move || {
+            sound::dynamic_channel(&each)
+        });
         connector.attach_static_channel(sound::channel(outlet));
     }
     if settings.clipboard {

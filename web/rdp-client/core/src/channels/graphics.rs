@@ -8,7 +8,7 @@
 //! processor gets each message by itself and uncompressed.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
@@ -43,9 +43,32 @@ pub(crate) struct Composed {
     pub(crate) updates: Vec<OutputUpdate>,
 }
 
+/// What goes on when a host closes the channel and opens it anew, as xrdp does for another size:
+/// the decoder outside knows pictures and streams by numbers, of which none may come twice.
+#[derive(Debug, Default)]
+struct Kept {
+    video: Option<Video>,
+    frames: u32,
+    dropped: u64,
+}
+
+/// What makes the dynamic channel, each time that the host opens it.
+pub(crate) fn factory(
+    settings: &Settings,
+    outlet: &Outlet,
+) -> impl FnMut() -> Graphics + Send + 'static {
+    let (settings, outlet) = (settings.clone(), outlet.clone());
+    let kept = Arc::default();
+    move || Graphics::new(&settings, outlet.clone(), Arc::clone(&kept))
+}
+
 /// The dynamic channel.
 pub(crate) struct Graphics {
     pipeline: GraphicsPipelineClient,
+    kept: Arc<Mutex<Kept>>,
+    /// Of earlier openings.
+    frames_before: u32,
+    dropped_before: u64,
     watched: Watched,
     decompressor: Decompressor,
     /// Messages of which the compression is undone; kept for its memory.
@@ -63,15 +86,23 @@ struct Watched {
 }
 
 impl Graphics {
-    pub(crate) fn new(settings: &Settings, outlet: Outlet) -> Self {
+    fn new(settings: &Settings, outlet: Outlet, kept: Arc<Mutex<Kept>>) -> Self {
         let watched = Watched::default();
-        let video = Video::new(settings.h264);
+        let (video, frames_before, dropped_before) = {
+            let mut before = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            let video = before.video.take();
+            (video, before.frames, before.dropped)
+        };
+        let video = video.unwrap_or_else(|| Video::new(settings.h264));
         let handler = Handler {
             watched: watched.clone(),
             only_avc420: !settings.avc444,
         };
         Self {
             pipeline: GraphicsPipelineClient::new(Box::new(handler), video.decoder()),
+            kept,
+            frames_before,
+            dropped_before,
             watched,
             decompressor: Decompressor::new(),
             plain: Vec::new(),
@@ -137,12 +168,14 @@ impl Graphics {
 
     /// Frames that were completed.
     pub(crate) fn frames(&self) -> u32 {
-        self.pipeline.total_frames_decoded()
+        self.frames_before
+            .saturating_add(self.pipeline.total_frames_decoded())
     }
 
     /// Updates that could not be decoded.
     pub(crate) fn dropped(&self) -> u64 {
-        self.pipeline.dropped_updates()
+        self.dropped_before
+            .saturating_add(self.pipeline.dropped_updates())
     }
 
     /// Name of the codec of the last update.
@@ -292,6 +325,14 @@ impl DvcProcessor for Graphics {
 
     fn close(&mut self, channel_id: u32) {
         self.video.clear();
+        let (frames, dropped) = (self.frames(), self.dropped());
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept {
+            video: Some(std::mem::take(&mut self.video)),
+            frames,
+            dropped,
+        };
+        drop(kept);
         self.pipeline.close(channel_id);
     }
 }

@@ -68,6 +68,9 @@ pub(crate) fn channel(outlet: &Outlet) -> Sound {
     Sound { inner }
 }
 
+/// Name of the dynamic channel.
+pub(crate) const DYNAMIC_NAME: &str = ironrdp_rdpsnd::client::DVC_CHANNEL_NAME;
+
 /// The dynamic channel.
 pub(crate) fn dynamic_channel(outlet: &Outlet) -> DynamicSound {
     let clock = outlet.clone();

@@ -4,7 +4,7 @@ use ironrdp_dvc::DvcProcessor as _;
 use ironrdp_graphics::zgfx::wrap_uncompressed;
 use ironrdp_pdu::PduResult;
 
-use super::Graphics;
+use super::{Graphics, factory};
 use crate::{Settings, VideoJob, VideoLayout, channels::Outlet};
 
 /// The pipeline and the number of its channel.
@@ -18,7 +18,7 @@ pub(crate) fn alone(channel_id: u32) -> Option<Alone> {
     let settings =
         Settings::from_json(r#"{"ticket":"t","width":800,"height":600,"h264":true}"#).ok()?;
     let (outlet, _) = Outlet::new();
-    let mut graphics = Graphics::new(&settings, outlet);
+    let mut graphics = factory(&settings, &outlet)();
     graphics.start(channel_id).ok()?;
     let mut alone = Alone {
         graphics,

@@ -35,7 +35,7 @@ impl Pair {
     fn new() -> Self {
         let (outlet, _) = Outlet::new();
         let settings = r#"{"ticket":"t","width":800,"height":600,"h264":true}"#;
-        let mut graphics = Graphics::new(&Settings::from_json(settings).unwrap(), outlet);
+        let mut graphics = factory(&Settings::from_json(settings).unwrap(), &outlet)();
         let offer = graphics.start(CHANNEL).unwrap();
         let mut host =
             GraphicsPipelineServer::with_compression(Box::new(Quiet), CompressionMode::Always);

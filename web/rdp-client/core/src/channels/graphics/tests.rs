@@ -19,7 +19,11 @@ const SIDE: u16 = 32;
 /// The channel, open, with one surface as large as the picture.
 fn open(settings: &str) -> Graphics {
     let (outlet, _) = Outlet::new();
-    let mut graphics = Graphics::new(&Settings::from_json(settings).unwrap(), outlet);
+    let mut make = factory(&Settings::from_json(settings).unwrap(), &outlet);
+    opened(make())
+}
+
+fn opened(mut graphics: Graphics) -> Graphics {
     graphics.start(CHANNEL).unwrap();
     let confirm = CapabilitiesConfirmPdu::from_typed(&CapabilitySet::V8_1 {
         flags: CapabilitiesV81Flags::AVC420_ENABLED,
@@ -319,7 +323,7 @@ fn without_the_offer_nothing_is_decoded() {
 /// What is offered, as versions (MS-RDPEGFX 2.2.3).
 fn offered(settings: &str) -> Vec<u32> {
     let (outlet, _) = Outlet::new();
-    let mut graphics = Graphics::new(&Settings::from_json(settings).unwrap(), outlet);
+    let mut graphics = factory(&Settings::from_json(settings).unwrap(), &outlet)();
     let bytes = encode_vec(graphics.start(CHANNEL).unwrap()[0].as_ref()).unwrap();
     let GfxPdu::CapabilitiesAdvertise(pdu) = decode(&bytes).unwrap() else {
         panic!("no offer")
@@ -418,4 +422,30 @@ fn answers_that_nobody_waits_for_do_nothing() {
     for now in 0..20 {
         graphics.tick(now * 1_000).unwrap();
     }
+}
+
+#[test]
+fn a_host_that_opens_the_channel_anew_meets_no_picture_of_before() {
+    let (outlet, _) = Outlet::new();
+    let settings = r#"{"ticket":"t","width":800,"height":600,"h264":true}"#;
+    let mut make = factory(&Settings::from_json(settings).unwrap(), &outlet);
+    let mut before = opened(make());
+    send(&mut before, &frame(1, vec![fill(20)])).unwrap();
+    send(&mut before, &frame(2, vec![video(1)])).unwrap();
+    let late = jobs(&mut before)[0];
+    before.close(CHANNEL);
+    drop(before);
+
+    let mut after = opened(make());
+    assert_eq!(after.frames(), 1, "what was drawn stays counted");
+    // The decoder of before is let go of.
+    assert!(matches!(after.take_job(), Some(VideoJob::Close { .. })));
+    send(&mut after, &frame(1, vec![video(1)])).unwrap();
+    let ids = jobs(&mut after);
+    assert_ne!(ids, [late]);
+    assert_eq!(decoded(&mut after, late, 10).unwrap(), [], "too late");
+    assert!(drawn(&mut after).is_empty());
+    assert_eq!(decoded(&mut after, ids[0], 30).unwrap().len(), 1);
+    assert_eq!(drawn(&mut after), [30]);
+    assert_eq!(after.frames(), 2);
 }
