@@ -33,16 +33,30 @@ impl UdpPeer {
     ///
     /// # Errors
     /// What the system says, for example that there is no route.
+    pub async fn open(flow: FlowId, peer: SocketAddr, answers: AnswerPort) -> io::Result<Self> {
+        Self::open_at(flow, peer, answers, 0).await
+    }
+
+    /// As [`UdpPeer::open`], at a port of this machine; zero is any.
+    ///
+    /// # Errors
+    /// What the system says, for example that the port is taken, or that it is below 1024 and this
+    /// is not root.
     #[expect(
         clippy::disallowed_methods,
         reason = "this crate is where sockets are opened"
     )]
-    pub async fn open(flow: FlowId, peer: SocketAddr, answers: AnswerPort) -> io::Result<Self> {
+    pub async fn open_at(
+        flow: FlowId,
+        peer: SocketAddr,
+        answers: AnswerPort,
+        own_port: u16,
+    ) -> io::Result<Self> {
         let local: IpAddr = match peer {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let socket = UdpSocket::bind(SocketAddr::new(local, 0)).await?;
+        let socket = UdpSocket::bind(SocketAddr::new(local, own_port)).await?;
         if answers == AnswerPort::Same {
             socket.connect(peer).await?;
         }

@@ -5,7 +5,9 @@
 //! a plan has is ever sent anything.
 
 mod datagram;
+mod mapped;
 mod plan;
+mod portico;
 mod stream;
 mod tls;
 mod verdict;
@@ -14,6 +16,7 @@ mod what;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use portico_model::Secret;
 use portico_net::{FlowId, clock::Clock, tls::Authorities};
 use portico_wire::probe::{Ask, Over, Service};
 use tokio::time::Instant;
@@ -21,7 +24,7 @@ use tokio::time::Instant;
 pub use plan::{CheckedFlow, Targets, targets};
 pub use verdict::{Outcome, Verdict};
 pub use walk::{Pace, walk};
-pub use what::{Tls, What};
+pub use what::{PorticoLink, Tls, What};
 
 /// What is to be proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +77,17 @@ pub struct Means {
     pub authorities: Authorities,
     /// Eight bytes that nobody can guess, for each check.
     pub nonce: Arc<dyn Fn() -> [u8; 8] + Send + Sync>,
+    /// What services answer to that answer no stranger.
+    pub secrets: Secrets,
+}
+
+/// Secrets that services answer to; each is said to every server of its protocol.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// Shared secret of RADIUS.
+    pub radius: Option<Secret>,
+    /// Community of SNMP version 2c; it goes over the network as it is.
+    pub snmp_community: Option<Secret>,
 }
 
 impl fmt::Debug for Means {
@@ -95,16 +109,32 @@ impl Means {
             clock,
             authorities: Authorities::of_machine()?,
             nonce: Arc::new(nonce),
+            secrets: Secrets::default(),
         })
     }
 
+    /// With secrets.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
     fn ask(&self, target: &Target, service: Service, over: Over) -> Ask {
+        let secrets = &self.secrets;
+        let (service, secret) = match (service, &secrets.snmp_community) {
+            (Service::Snmp, Some(community)) => (Service::SnmpCommunity, Some(community)),
+            (Service::SnmpCommunity, community) => (service, community.as_ref()),
+            (Service::Radius | Service::RadiusAccounting, _) => (service, secrets.radius.as_ref()),
+            _ => (service, None),
+        };
         Ask {
             service,
             over,
             host: target.host.clone(),
             nonce: (self.nonce)(),
             now_unix_ms: self.clock.now().unix_ms(),
+            secret: secret.cloned(),
+            own_address: None,
         }
     }
 }
@@ -127,6 +157,12 @@ pub async fn check(target: &Target, means: &Means) -> Outcome {
         What::Skip { why, next_step } => Outcome::skipped(why, next_step),
         What::Connect { why } => stream::connect_only(target, means, why).await,
         What::Tls { why } => stream::tls_only(target, means, deadline, why).await,
+        What::Portico(link) => portico::look(target, means, deadline, *link).await,
+        What::Mapped {
+            mapper,
+            range,
+            planned,
+        } => mapped::follow(target, means, deadline, *mapper, range, planned).await,
         What::Speak { service, over, tls } => {
             let ask = means.ask(target, *service, *over);
             match over {

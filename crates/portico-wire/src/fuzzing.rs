@@ -269,39 +269,50 @@ pub fn probe(bytes: &[u8]) {
     let all = probe::Service::ALL;
     let service = *all.get(usize::from(*first) % all.len()).unwrap();
     for over in service.carriers() {
-        let ask = probe::Ask {
-            service,
-            over: *over,
-            host: "host.example".into(),
-            nonce: *b"Portico!",
-            now_unix_ms: 0,
-        };
-        let begin = || probe::Conversation::new(ask.clone());
-        assert_ne!(probe_turn(begin().datagram(bytes)), probe::Turn::Listen);
-        let mut whole = begin();
-        let mut rest = bytes;
-        // Each step has an answer of its own: the bytes are cut where the server may cut them.
-        for len in [1, 3, 12, bytes.len()] {
-            let (front, back) = rest.split_at(len.min(rest.len()));
-            match probe_turn(whole.hear(front)) {
-                probe::Turn::Listen | probe::Turn::Say(_) => rest = back,
-                _ => return,
-            }
+        for secret in [None, Some(portico_model::Secret::new("secret".into()))] {
+            probe_answer(
+                &probe::Ask {
+                    service,
+                    over: *over,
+                    host: "host.example".into(),
+                    nonce: *b"Portico!",
+                    now_unix_ms: 0,
+                    secret,
+                    own_address: None,
+                },
+                bytes,
+            );
         }
-        assert_ne!(probe_turn(whole.ended()), probe::Turn::Listen);
-        let mut endless = begin();
-        for _ in 0..=probe::ANSWER_LEN_MAX / bytes.len().max(1) {
-            if probe_turn(endless.hear(bytes)) != probe::Turn::Listen {
-                break;
-            }
-        }
-        assert!(endless.heard().len() <= probe::ANSWER_LEN_MAX + bytes.len());
     }
+}
+
+fn probe_answer(ask: &probe::Ask, bytes: &[u8]) {
+    let begin = || probe::Conversation::new(ask.clone());
+    assert_ne!(probe_turn(begin().datagram(bytes)), probe::Turn::Listen);
+    let mut whole = begin();
+    let mut rest = bytes;
+    // Each step has an answer of its own: the bytes are cut where the server may cut them.
+    for len in [1, 3, 12, bytes.len()] {
+        let (front, back) = rest.split_at(len.min(rest.len()));
+        match probe_turn(whole.hear(front)) {
+            probe::Turn::Listen | probe::Turn::Say(_) => rest = back,
+            _ => return,
+        }
+    }
+    assert_ne!(probe_turn(whole.ended()), probe::Turn::Listen);
+    let mut endless = begin();
+    for _ in 0..=probe::ANSWER_LEN_MAX / bytes.len().max(1) {
+        if probe_turn(endless.hear(bytes)) != probe::Turn::Listen {
+            break;
+        }
+    }
+    assert!(endless.heard().len() <= probe::ANSWER_LEN_MAX + bytes.len());
 }
 
 fn probe_turn(turn: probe::Turn) -> probe::Turn {
     let text = match &turn {
         probe::Turn::Proven(proof) => &proof.evidence,
+        probe::Turn::Unproven(why) => why,
         probe::Turn::Wrong(wrong) => &wrong.said,
         probe::Turn::Listen | probe::Turn::Say(_) => return turn,
     };

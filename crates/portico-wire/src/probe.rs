@@ -7,13 +7,18 @@
 
 mod ber;
 mod database;
+mod dhcp;
 mod directory;
+mod dtls;
+mod framing;
 mod greeting;
 mod http;
 mod kerberos;
 mod login;
 mod names;
 mod pdu;
+mod queuing;
+mod radius;
 mod recognise;
 mod rpc;
 mod screen;
@@ -24,6 +29,11 @@ mod snmp;
 mod tests;
 mod tunnel;
 mod windows;
+mod wins;
+
+use std::net::IpAddr;
+
+use portico_model::Secret;
 
 pub use recognise::{recognise, shown};
 pub use service::{Over, Service};
@@ -36,7 +46,7 @@ pub const SHOWN_LEN_MAX: usize = 160;
 pub const OWN_NAME: &str = "portico-probe";
 
 /// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Ask {
     /// The service that should be there.
     pub service: Service,
@@ -48,6 +58,10 @@ pub struct Ask {
     pub nonce: [u8; 8],
     /// The time here, in milliseconds since 1970, to compare a clock with.
     pub now_unix_ms: i64,
+    /// The secret that the service answers to: RADIUS' shared secret, SNMP's community.
+    pub secret: Option<Secret>,
+    /// The address that the question is sent from, for protocols that want it said.
+    pub own_address: Option<IpAddr>,
 }
 
 /// One exchange with a server.
@@ -69,6 +83,8 @@ pub enum Turn {
     Say(Vec<u8>),
     /// It is the service.
     Proven(Proof),
+    /// It is of the form of the service, and does not show that it is it: why, printable.
+    Unproven(String),
     /// It is something else.
     Wrong(Wrong),
 }
@@ -84,6 +100,19 @@ pub struct Proof {
     pub starts_tls: bool,
     /// How far the server's clock is ahead, in milliseconds, when it told.
     pub clock_ahead_ms: Option<i64>,
+    /// What listens on the host besides, as an endpoint mapper names it.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Something that listens on TCP, as an endpoint mapper names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its port.
+    pub port: u16,
+    /// Its RPC interface, as a UUID is written.
+    pub interface: String,
+    /// What it calls itself; printable, may be empty.
+    pub annotation: String,
 }
 
 /// Shows that it is something else.
@@ -102,6 +131,7 @@ enum Reading {
     More,
     Say(Vec<u8>),
     Proven(Proof),
+    Unproven(String),
     Wrong,
 }
 
@@ -154,7 +184,14 @@ impl Conversation {
 
     /// What to send first; empty when the server speaks first.
     pub fn opening(&self) -> Vec<u8> {
-        service::opening(&self.ask)
+        self.question(0)
+    }
+
+    /// What to send as a datagram for the first time (`asked` is zero), the second, and so on, as
+    /// long as nothing is answered: what was lost is asked again, and some services are asked
+    /// another way that more servers know.
+    pub fn question(&self, asked: u32) -> Vec<u8> {
+        service::question(&self.ask, asked)
     }
 
     /// Takes bytes of a stream.
@@ -221,6 +258,7 @@ impl Conversation {
                 }
                 Turn::Proven(proof)
             }
+            Reading::Unproven(why) => Turn::Unproven(why),
             Reading::Wrong => self.wrong(),
         }
     }

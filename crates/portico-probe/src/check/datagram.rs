@@ -6,8 +6,8 @@ use portico_net::{
     race::addresses_of,
     udp::{AnswerPort, UdpPeer},
 };
-use portico_wire::probe::{Ask, Conversation, Turn};
-use tokio::time::Instant;
+use portico_wire::probe::{Ask, Conversation, Service, Turn};
+use tokio::{sync::Mutex, time::Instant};
 
 use super::{Means, Outcome, Target, Verdict};
 
@@ -16,13 +16,31 @@ const ASKED_MAX: u32 = 3;
 /// Longest datagram that is read.
 const DATAGRAM_LEN_MAX: usize = 64 << 10;
 
+/// Only one check at a time has the port of this machine that servers answer to.
+static OWN_PORT: Mutex<()> = Mutex::const_new(());
+
 /// Speaks the protocol of the service with the addresses of the host, one after the other.
 pub(super) async fn speak(target: &Target, means: &Means, deadline: Instant, ask: Ask) -> Outcome {
     let resolved = addresses_of(target.flow, &target.host, target.port, means.limits.connect);
-    let addresses = match resolved.await {
+    let mut addresses = match resolved.await {
         Ok(addresses) => addresses,
         Err(error) => return Outcome::undialled(&error),
     };
+    if ask.service == Service::Dhcp {
+        addresses.retain(SocketAddr::is_ipv4);
+        if addresses.is_empty() {
+            return Outcome::skipped(
+                "DHCP is of IPv4, and the host has no such address",
+                "give the host its IPv4 address in the estate",
+            );
+        }
+    }
+    let (mut deadline, mut _turn) = (deadline, None);
+    if ask.service.answers_to_port().is_some() {
+        _turn = Some(OWN_PORT.lock().await);
+        // The server is not to blame for the wait.
+        deadline = Instant::now() + means.limits.whole;
+    }
     let mut last = no_answer(target, &ask);
     let end = deadline.min(Instant::now() + means.limits.first_byte);
     for (index, address) in addresses.iter().enumerate() {
@@ -42,17 +60,27 @@ async fn one(target: &Target, address: SocketAddr, time: Duration, ask: &Ask) ->
         true => AnswerPort::Any,
         false => AnswerPort::Same,
     };
-    let peer = match UdpPeer::open(target.flow, address, answers).await {
-        Ok(peer) => peer,
-        Err(error) => return broken(target, &error).at(address),
+    let own_port = ask.service.answers_to_port();
+    let opened = UdpPeer::open_at(target.flow, address, answers, own_port.unwrap_or(0)).await;
+    let peer = match (opened, own_port) {
+        (Ok(peer), _) => peer,
+        (Err(error), Some(port)) => {
+            let not_ours = port_not_ours(port, ask.service, &error);
+            return not_ours
+                .unwrap_or_else(|| broken(target, &error))
+                .at(address);
+        }
+        (Err(error), None) => return broken(target, &error).at(address),
     };
-    let mut conversation = Conversation::new(ask.clone());
-    let question = conversation.opening();
+    let mut conversation = Conversation::new(Ask {
+        own_address: peer.local_addr().ok().map(|own| own.ip()),
+        ..ask.clone()
+    });
     let mut buffer = vec![0; DATAGRAM_LEN_MAX];
-    let mut stray = None;
+    let (mut stray, mut unproven) = (None, None);
     let end = Instant::now() + time;
     for asked in 0..ASKED_MAX {
-        if let Err(error) = peer.send(&question).await {
+        if let Err(error) = peer.send(&conversation.question(asked)).await {
             return broken(target, &error).at(address);
         }
         let until = end - time / ASKED_MAX * (ASKED_MAX - 1 - asked);
@@ -70,27 +98,73 @@ async fn one(target: &Target, address: SocketAddr, time: Duration, ask: &Ask) ->
                 }
                 // It may be a late answer to somebody else; a right one may still come.
                 Turn::Wrong(wrong) => stray = Some(wrong),
+                Turn::Unproven(why) => unproven = Some(why),
                 Turn::Listen | Turn::Say(_) => {}
             }
         }
     }
-    match stray {
-        Some(wrong) => Outcome::wrong(target, ask.service.name(), wrong),
-        None => no_answer(target, ask),
+    match (unproven, stray) {
+        (Some(why), _) => Outcome::unproven(ask, &why),
+        (None, Some(wrong)) => Outcome::wrong(target, ask.service.name(), wrong),
+        (None, None) => no_answer(target, ask),
     }
     .at(address)
 }
 
 fn no_answer(target: &Target, ask: &Ask) -> Outcome {
+    let service = ask.service.name();
+    let because = match (ask.service, &ask.secret) {
+        (Service::Radius | Service::RadiusAccounting, None) => {
+            "; it never answers who does not know its shared secret, so that this says only that \
+             nothing refuses the port"
+        }
+        (Service::Radius | Service::RadiusAccounting, Some(_)) => {
+            "; it never answers an address that is none of its clients, or another secret than its \
+             own"
+        }
+        (Service::SnmpCommunity, _) => "; it never answers another community than its own",
+        (Service::Snmp, _) => "; it may know communities only, and none was given",
+        _ => "",
+    };
+    let more = match (ask.service, &ask.secret) {
+        (Service::Radius | Service::RadiusAccounting, None) => {
+            "name the file of the shared secret (--radius-secret-file); else "
+        }
+        (Service::Radius | Service::RadiusAccounting, Some(_)) => {
+            "see that this machine is a client of the server, with this secret, and that the \
+             server knows Status-Server; else "
+        }
+        (Service::Snmp, _) => "name the file of the community (--snmp-community-file); else ",
+        _ => "",
+    };
     Outcome::new(
         Verdict::NoAnswer,
-        format!("no answer of {} over UDP", ask.service.name()),
+        format!("no answer of {service} over UDP{because}"),
         format!(
-            "see that the service runs on {} and that firewalls let {}/udp and its answers through \
-             (flow {})",
+            "{more}see that the service runs on {} and that firewalls let {}/udp and its answers \
+             through (flow {})",
             target.host, target.port, target.flow
         ),
     )
+}
+
+/// The port of this machine that servers answer to cannot be had.
+fn port_not_ours(port: u16, service: Service, error: &io::Error) -> Option<Outcome> {
+    let service = service.name();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Some(Outcome::skipped(
+            &format!(
+                "{service} servers answer to port {port}, and another program of this machine has \
+                 it, most likely its own client"
+            ),
+            "check from a machine whose address is set by hand",
+        )),
+        io::ErrorKind::PermissionDenied => Some(Outcome::skipped(
+            &format!("{service} servers answer to port {port}, which only root can have"),
+            "run the check as root",
+        )),
+        _ => None,
+    }
 }
 
 /// What the network says about a datagram.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use portico_catalogue::{
-    Condition, Flow, FlowId, PortRange, Proof,
+    Condition, Flow, FlowId, PortRange, Proof, Transport,
     plan::{Address, FlowPlan, PlannedFlow},
 };
+
+use portico_wire::probe::{Over, Service};
 
 use super::{Target, What};
 
@@ -58,6 +60,7 @@ pub fn targets(plan: &FlowPlan, from: Option<&[u32]>) -> Targets {
             }
         }
     }
+    out.follow_mappers();
     out.out
 }
 
@@ -66,6 +69,8 @@ struct Builder {
     out: Targets,
     /// Targets that are there, by everything that makes them differ.
     known: BTreeMap<(String, u16, String), usize>,
+    /// Ranges of RPC, of which the endpoint mapper says what is in use, by the place of the target.
+    dynamic: BTreeMap<usize, PortRange>,
 }
 
 impl Builder {
@@ -85,7 +90,11 @@ impl Builder {
                     port,
                     what,
                 };
+                let is_dynamic = is_dynamic_rpc(planned.flow, ports.as_ref(), &target.what);
                 let target = self.place(target);
+                if let (true, Some(range)) = (is_dynamic, &ports) {
+                    self.dynamic.insert(target, range.clone());
+                }
                 self.out.flows.push(CheckedFlow {
                     flow: planned.flow,
                     from: from.to_vec(),
@@ -94,6 +103,44 @@ impl Builder {
                     required: is_required(planned.flow),
                     target,
                 });
+            }
+        }
+    }
+
+    /// Ranges of RPC are followed where the endpoint mapper of the host is asked anyway.
+    fn follow_mappers(&mut self) {
+        for (place, range) in &self.dynamic {
+            let Some(host) = self.out.targets.get(*place).map(|target| &target.host) else {
+                continue;
+            };
+            let of_host = self
+                .out
+                .targets
+                .iter()
+                .filter(|target| target.host == *host);
+            let mapper = of_host
+                .filter(|target| target.is_of(Service::RpcMapper))
+                .map(|target| target.port)
+                .next();
+            let Some(mapper) = mapper else {
+                continue;
+            };
+            let mut planned: Vec<PortRange> = Vec::new();
+            for checked in &self.out.flows {
+                let target = self.out.targets.get(checked.target);
+                let is_of_host = target.is_some_and(|target| target.host == *host);
+                if is_of_host && checked.flow.transport == Transport::Tcp {
+                    planned.extend(checked.ports.clone());
+                }
+            }
+            planned.sort_unstable();
+            planned.dedup();
+            if let Some(target) = self.out.targets.get_mut(*place) {
+                target.what = What::Mapped {
+                    mapper,
+                    range: range.clone(),
+                    planned,
+                };
             }
         }
     }
@@ -150,13 +197,40 @@ fn of_flow(planned: &PlannedFlow, address: &Address) -> Vec<(Option<PortRange>, 
         if is_network {
             out.push((Some(range.clone()), range.first, network()));
         } else if count >= RANGE_LEN_MAX || (count > 0 && flow.proof == Proof::D) {
-            out.push((Some(range.clone()), range.first, on_demand(count)));
+            let what = match What::of(flow, range.first) {
+                What::Speak {
+                    service: Service::Rpc,
+                    over: Over::Stream,
+                    ..
+                } => unmapped(count),
+                _ => on_demand(count),
+            };
+            out.push((Some(range.clone()), range.first, what));
         } else {
             let ports = range.first..=range.last;
             out.extend(ports.map(|port| (Some(PortRange::one(port)), port, What::of(flow, port))));
         }
     }
     out
+}
+
+/// Whether this is a range of which the endpoint mapper of the host says what is in use.
+fn is_dynamic_rpc(flow: &Flow, ports: Option<&PortRange>, what: &What) -> bool {
+    ports.is_some_and(|range| *what == unmapped(range.last - range.first))
+        && flow.transport == Transport::Tcp
+}
+
+/// A range of RPC, as long as no endpoint mapper is known for it.
+fn unmapped(count: u16) -> What {
+    What::skip(
+        format!(
+            "of these {} ports only those in use listen, and the plan has no endpoint mapper on \
+             the host that could be asked which those are",
+            u32::from(count) + 1
+        ),
+        "see that firewalls let the whole range through, and that the plan has the flow to the \
+         endpoint mapper (135/tcp)",
+    )
 }
 
 fn on_demand(count: u16) -> What {

@@ -135,8 +135,9 @@ async fn in_clear(
 }
 
 /// What came of listening.
-enum Heard {
+pub(super) enum Heard {
     Proof(Proof),
+    Unproven(String),
     Wrong(portico_wire::probe::Wrong),
     /// Not one byte, until the time was over.
     Silence,
@@ -146,7 +147,7 @@ enum Heard {
     Broken(io::Error),
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     means: &Means,
     deadline: Instant,
     stream: &mut S,
@@ -187,6 +188,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
                 }
                 return Heard::Proof(proof);
             }
+            Turn::Unproven(why) => return Heard::Unproven(why),
             Turn::Wrong(wrong) => return Heard::Wrong(wrong),
         }
     }
@@ -207,12 +209,19 @@ async fn say<S: AsyncWrite + Unpin>(stream: &mut S, bytes: &[u8]) -> io::Result<
     stream.flush().await
 }
 
-fn not_proven(target: &Target, conversation: &Conversation, heard: Heard) -> Outcome {
+pub(super) fn not_proven(target: &Target, conversation: &Conversation, heard: Heard) -> Outcome {
     let service = conversation.ask().service;
     let wanted = service.name();
     let see_log = format!("see the {wanted} service on {} and its log", target.host);
     match heard {
         Heard::Proof(proof) => Outcome::proven(proof),
+        Heard::Unproven(why) => Outcome::unproven(conversation.ask(), &why),
+        // A server that does not know us, or that knows another secret, closes.
+        Heard::Wrong(wrong) if wrong.said.is_empty() && service.wants_secret() => Outcome::new(
+            Verdict::ReachableNotProven,
+            format!("closes without a word, as {wanted} does for whom it does not know"),
+            "see that this machine is a client of the server, and that the secret is that of it",
+        ),
         Heard::Wrong(wrong) if wrong.said.is_empty() && service.wants_privileged_port() => {
             Outcome::new(
                 Verdict::ReachableNotProven,
@@ -265,7 +274,11 @@ fn not_proven(target: &Target, conversation: &Conversation, heard: Heard) -> Out
     }
 }
 
-async fn dial(target: &Target, means: &Means, source: SourcePort) -> Result<Dialled, Box<Outcome>> {
+pub(super) async fn dial(
+    target: &Target,
+    means: &Means,
+    source: SourcePort,
+) -> Result<Dialled, Box<Outcome>> {
     let timeout = means.limits.connect.min(means.limits.whole);
     dial_tcp_first(target.flow, &target.host, target.port, timeout, source)
         .await

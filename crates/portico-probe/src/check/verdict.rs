@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use portico_net::{DialError, tls::TlsSurvey};
-use portico_wire::probe::{Proof, Wrong};
+use portico_wire::probe::{Ask, Proof, Wrong};
 
 use super::Target;
 
@@ -113,6 +113,15 @@ impl Outcome {
 
     pub(super) fn skipped(why: &str, next_step: &str) -> Self {
         Self::new(Verdict::Skipped, why, next_step)
+    }
+
+    /// Of the form of the service, and no proof of it.
+    pub(super) fn unproven(ask: &Ask, why: &str) -> Self {
+        let next_step = match ask.secret {
+            Some(_) => "see that the secret is that of the server for this machine",
+            None => "name the file of the shared secret (--radius-secret-file)",
+        };
+        Self::new(Verdict::ReachableNotProven, why, next_step)
     }
 
     pub(super) fn at(mut self, address: SocketAddr) -> Self {

@@ -1,6 +1,6 @@
 //! Which probe proves which flow of the catalogue, and why some are not proven.
 
-use portico_catalogue::{Flow, Proof, Transport};
+use portico_catalogue::{Flow, PortRange, Proof, Transport};
 use portico_wire::probe::{Over, Service};
 
 /// What is done about a target.
@@ -14,6 +14,18 @@ pub enum What {
         over: Over,
         /// Whether it is inside of TLS.
         tls: Tls,
+    },
+    /// Begin TLS with a part of Portico, which shows by its certificate what it is.
+    Portico(PorticoLink),
+    /// Ask the endpoint mapper of the host which of these ports are in use, and speak RPC with
+    /// those.
+    Mapped {
+        /// Port of the endpoint mapper, which the plan has, too.
+        mapper: u16,
+        /// The ports that may be in use.
+        range: PortRange,
+        /// All ports of the host that the plan has, over TCP.
+        planned: Vec<PortRange>,
     },
     /// Begin TLS and look at it.
     Tls {
@@ -43,6 +55,37 @@ pub enum Tls {
     FromTheStart,
 }
 
+/// A link of Portico's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PorticoLink {
+    /// The agent link, at a broker.
+    Broker,
+    /// The agent link, at an agent that listens.
+    Agent,
+    /// Enrollment, at a broker.
+    Enrollment,
+}
+
+impl PorticoLink {
+    /// Name to show.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "the agent link of a broker",
+            Self::Agent => "the agent link of an agent",
+            Self::Enrollment => "enrollment",
+        }
+    }
+
+    fn of(flow: &Flow) -> Option<Self> {
+        match flow.application_protocol.as_str() {
+            "Portico agent link over TLS" if flow.to == "portico.broker" => Some(Self::Broker),
+            "Portico agent link over TLS" => Some(Self::Agent),
+            "Portico enrollment over TLS" => Some(Self::Enrollment),
+            _ => None,
+        }
+    }
+}
+
 impl What {
     pub(super) fn skip(why: impl Into<String>, next_step: impl Into<String>) -> Self {
         Self::Skip {
@@ -63,8 +106,11 @@ impl What {
                 );
             }
         };
+        if let Some(link) = PorticoLink::of(flow) {
+            return Self::Portico(link);
+        }
         let default = flow.corrected_ports().first().map(|range| range.first);
-        let protocol = flow.application_protocol.as_str();
+        let protocol = protocol_of(flow);
         match service_of(protocol, over, default.unwrap_or(port)) {
             Some((service, tls)) if service.carriers().contains(&over) => {
                 Self::Speak { service, over, tls }
@@ -94,6 +140,17 @@ impl What {
     }
 }
 
+/// The protocol, more exactly than the documents name it where they name only the web protocol that
+/// carries it.
+fn protocol_of(flow: &Flow) -> &str {
+    let protocol = flow.application_protocol.as_str();
+    match (flow.service.as_str(), protocol) {
+        ("Windows Remote Management (WinRM)", "HTTP") => "WinRM",
+        ("Windows Remote Management (WinRM)", "HTTPS") => "WinRM over HTTPS",
+        _ => protocol,
+    }
+}
+
 /// The service that a protocol of the catalogue is; `port` is the one that the catalogue has.
 fn service_of(protocol: &str, over: Over, port: u16) -> Option<(Service, Tls)> {
     use Service as S;
@@ -106,9 +163,13 @@ fn service_of(protocol: &str, over: Over, port: u16) -> Option<(Service, Tls)> {
                 (false, _) => Some((S::Ldap, Tls::Never)),
             };
         }
-        "HTTPS" | "HTTPS, WebSocket" | "HTTPS with certificates" => {
-            return Some((S::Http, Tls::FromTheStart));
-        }
+        "HTTPS" | "HTTPS with certificates" => return Some((S::Http, Tls::FromTheStart)),
+        "HTTPS, WebSocket" => return Some((S::Portal, Tls::FromTheStart)),
+        "WinRM over HTTPS" => return Some((S::WinRm, Tls::FromTheStart)),
+        "ACME" | "ACME over HTTPS" => return Some((S::Acme, Tls::FromTheStart)),
+        "etcd over HTTPS" => return Some((S::Etcd, Tls::FromTheStart)),
+        "InfluxDB over HTTPS" => return Some((S::InfluxDb, Tls::FromTheStart)),
+        "IPPS" | "IPP over HTTPS" => return Some((S::Ipp, Tls::FromTheStart)),
         "HTTPS, RPC over HTTP" => return Some((S::RdGateway, Tls::FromTheStart)),
         "RPC over HTTPS" if port == 443 => return Some((S::RpcOverHttp, Tls::FromTheStart)),
         "WinRM" if port == 5986 => return Some((S::WinRm, Tls::FromTheStart)),
@@ -142,6 +203,23 @@ fn service_of(protocol: &str, over: Over, port: u16) -> Option<(Service, Tls)> {
         "FTP" | "FTP control" => S::Ftp,
         "NTP" | "SNTP" => S::Ntp,
         "SNMP" => S::Snmp,
+        "RADIUS" | "Legacy RADIUS" | "RADIUS Authentication" | "RADIUS Accounting" => match port {
+            1646 | 1813 => S::RadiusAccounting,
+            _ => S::Radius,
+        },
+        "DHCP" => S::Dhcp,
+        "RDP over UDP in DTLS" => S::Dtls,
+        "MSMQ-Ping" => S::MsmqPing,
+        "MSMQ" => S::Msmq,
+        // Its other ports are RPC interfaces (MS-MQMP, MS-MQDS, MS-MQMR).
+        "MSMQ-RPC" | "MSMQ-DCs" | "MSMQ-Mgmt" => S::Rpc,
+        "Active Directory Web Services (ADWS)"
+        | "Active Directory Management Gateway Service"
+        | "WCF" => S::NetTcp,
+        "WINS Replication" => S::WinsReplication,
+        // Both are led to by the proxy of RPC over HTTP, and so are three of Exchange.
+        "RPC over HTTP" | "RPC over HTTPS" if port == 593 => S::RpcHttpServer,
+        "Information Store" | "Directory Referral" | "DSProxy/NSPI" => S::RpcHttpServer,
         "TFTP" => S::Tftp,
         "SQL over TCP" => S::Tds,
         "SQL Probe" => S::SqlBrowser,
@@ -156,6 +234,8 @@ fn service_of(protocol: &str, over: Over, port: u16) -> Option<(Service, Tls)> {
         "Quote of the Day" => S::Quote,
         "Chargen" => S::Chargen,
         "InfluxDB over HTTP" => S::InfluxDb,
+        "etcd" | "etcd over HTTP" => S::Etcd,
+        "IPP" | "IPP over HTTP" => S::Ipp,
         _ => return None,
     };
     Some((service, Tls::Never))

@@ -1,6 +1,6 @@
 //! What speaks HTTP/1.1 (RFC 9112) and its relatives RTSP (RFC 2326) and SSDP (UPnP Device
 //! Architecture 1.1, section 1.3): web servers, WS-Management, IPP, RD Gateway, InfluxDB, etcd,
-//! ACME. A web server that knows nothing of the service is the wrong service.
+//! ACME, Portico's portal. A web server that knows nothing of the service is the wrong service.
 
 use super::{Ask, Heard, Over, Reading, Service, greeting, shown};
 
@@ -44,6 +44,7 @@ pub(super) fn opening(ask: &Ask) -> Vec<u8> {
         Service::InfluxDb => get("/ping"),
         Service::Etcd => get("/version"),
         Service::Acme => get("/directory"),
+        Service::Portal => get("/api/v1/site"),
         _ => get("/"),
     }
 }
@@ -263,6 +264,13 @@ fn judge_body(service: Service, head: &Head<'_>) -> Reading {
         }
         Service::Etcd => head.status == 200 && has(body, "\"etcdserver\""),
         Service::Acme => head.status == 200 && has(body, "\"newNonce\""),
+        // What the portal says to everybody; no other site has these three.
+        Service::Portal => {
+            head.status == 200
+                && ["\"setup_needed\":", "\"notice\":", "\"version\":"]
+                    .iter()
+                    .all(|key| has(body, key))
+        }
         _ => false,
     };
     if !is_it {
@@ -275,6 +283,10 @@ fn judge_body(service: Service, head: &Head<'_>) -> Reading {
             .next()
             .map(|version| format!("InfluxDB {}", shown(version))),
         Service::Etcd => Some(shown(body)),
+        Service::Portal => Some(format!(
+            "Portico {}",
+            text_of(body, "version").unwrap_or_default()
+        )),
         Service::WinRm => value_of(body, "ProductVendor"),
         _ => None,
     };
@@ -294,6 +306,14 @@ fn ipp_status(head: &Head<'_>) -> Option<u16> {
         [1 | 2, 0..=2, ..] => super::pdu::u16_be(body, 2),
         _ => None,
     }
+}
+
+/// Text of a JSON field, for the evidence only.
+fn text_of(body: &[u8], name: &str) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let after = text.split_once(&format!("\"{name}\":\""))?.1;
+    let value = after.split_once('"')?.0;
+    Some(shown(value.as_bytes()))
 }
 
 /// Text of an XML element by its local name, for the evidence only.

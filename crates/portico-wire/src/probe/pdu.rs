@@ -25,7 +25,8 @@ pub(super) fn u64_le(bytes: &[u8], place: usize) -> Option<u64> {
     Some(u64::from_le_bytes(array(bytes, place)?))
 }
 
-fn array<const N: usize>(bytes: &[u8], place: usize) -> Option<[u8; N]> {
+/// `N` bytes at `place`.
+pub(super) fn array<const N: usize>(bytes: &[u8], place: usize) -> Option<[u8; N]> {
     bytes.get(place..place.checked_add(N)?)?.try_into().ok()
 }
 

@@ -41,6 +41,7 @@ fn text(bytes: &[u8]) -> Option<&'static str> {
         _ if starts(b" !\"#$%&'()*") => Some("a character generator"),
         _ if starts(b"HTTP/") => Some("HTTP"),
         _ if starts(b"RTSP/") => Some("RTSP"),
+        _ if starts(b"ncacn_http/") => Some("RPC over HTTP"),
         _ if starts(b"+OK") => Some("POP3"),
         _ if starts(b"* OK") || starts(b"* PREAUTH") || starts(b"* BYE") => Some("IMAP"),
         [
@@ -80,6 +81,7 @@ fn binary(bytes: &[u8]) -> Option<&'static str> {
         [0x04, 0x01, ..] if pdu::u16_be(bytes, 2) == u16::try_from(bytes.len()).ok() => {
             Some("SQL Server")
         }
+        [0x10, _, _, _, b'L', b'I', b'O', b'R', ..] => Some("MSMQ"),
         [0x7e | 0x6b, ..] => Some("Kerberos"),
         [0x30, ..] if is_ldap(bytes) => Some("LDAP"),
         _ => None,

@@ -1,8 +1,8 @@
 //! The services that can be proven, and which function speaks for each.
 
 use super::{
-    Ask, Heard, Reading, database, directory, greeting, http, kerberos, login, names, rpc, screen,
-    simple, snmp, tunnel, windows,
+    Ask, Heard, Reading, database, dhcp, directory, dtls, framing, greeting, http, kerberos, login,
+    names, queuing, radius, rpc, screen, simple, snmp, tunnel, windows, wins,
 };
 
 /// What carries an exchange.
@@ -68,6 +68,7 @@ services! {
     InfluxDb "InfluxDB" "InfluxDB over HTTP.",
     Etcd "etcd" "etcd over HTTP.",
     Acme "ACME" "Directory of a certificate authority.",
+    Portal "Portico's portal" "The portal of Portico itself.",
     Rtsp "RTSP" "Control of streams.",
     Ssdp "SSDP" "Discovery of devices; answers may come from another port.",
     Dns "DNS" "Names.",
@@ -77,9 +78,19 @@ services! {
     Kerberos "Kerberos" "KDC.",
     Kpasswd "Kerberos password service" "Change of passwords.",
     Snmp "SNMP" "Management, by discovery of version 3.",
+    SnmpCommunity "SNMP v2c" "Management, by a community.",
+    Radius "RADIUS" "Checks users, for who knows the shared secret.",
+    RadiusAccounting "RADIUS accounting" "Counts users, for who knows the shared secret.",
+    Dhcp "DHCP" "Settings of clients; servers answer port 68.",
+    Dtls "DTLS" "Anything in TLS over UDP.",
+    MsmqPing "MSMQ ping" "Whether a queue manager is near.",
+    Msmq "MSMQ" "Message queuing.",
+    NetTcp "WCF over TCP" "Services of WCF, such as the web services of Active Directory.",
+    WinsReplication "WINS replication" "WINS servers among themselves.",
     Smb "SMB" "SMB2 and 3.",
     RpcMapper "RPC endpoint mapper" "Where RPC interfaces listen.",
     Rpc "RPC" "Any RPC server over TCP.",
+    RpcHttpServer "RPC over HTTP without its proxy" "What the proxy of RPC over HTTP leads to.",
     Pptp "PPTP" "Control connection of PPTP.",
     L2tp "L2TP" "Tunnels.",
     Ike "IKE" "Key exchange of IPsec.",
@@ -100,6 +111,8 @@ impl Service {
             Self::NetbiosName | Self::Snmp | Self::L2tp | Self::Ike | Self::IkeNat => {
                 &[Over::Datagram]
             }
+            Self::SnmpCommunity | Self::Dhcp | Self::Dtls | Self::MsmqPing => &[Over::Datagram],
+            Self::Radius | Self::RadiusAccounting => &[Over::Datagram, Over::Stream],
             _ => &[Over::Stream],
         }
     }
@@ -109,17 +122,35 @@ impl Service {
         matches!(self, Self::Tftp | Self::Ssdp | Self::L2tp)
     }
 
+    /// Whether servers answer only who knows a secret.
+    pub const fn wants_secret(self) -> bool {
+        matches!(
+            self,
+            Self::SnmpCommunity | Self::Radius | Self::RadiusAccounting
+        )
+    }
+
+    /// Port of the client to which servers answer, whichever port was asked from.
+    pub const fn answers_to_port(self) -> Option<u16> {
+        match self {
+            Self::Dhcp => Some(68),
+            _ => None,
+        }
+    }
+
     /// Whether servers want the client to have a port below 1024.
     pub const fn wants_privileged_port(self) -> bool {
         matches!(self, Self::Rlogin | Self::Rsh)
     }
 }
 
-pub(super) fn opening(ask: &Ask) -> Vec<u8> {
+/// What is asked: for the first time (`asked` is zero), and when nothing was answered again.
+pub(super) fn question(ask: &Ask, asked: u32) -> Vec<u8> {
     use Service as S;
     match ask.service {
         // They speak first, or as soon as somebody is there.
         S::Ssh | S::Smtp | S::Pop3 | S::Imap | S::Nntp | S::Ftp | S::Vnc | S::Mysql => Vec::new(),
+        S::RpcHttpServer => Vec::new(),
         S::Daytime | S::Quote | S::Chargen => match ask.over {
             Over::Stream => Vec::new(),
             // Any datagram asks.
@@ -140,7 +171,7 @@ pub(super) fn opening(ask: &Ask) -> Vec<u8> {
         S::Tds => database::TDS_OPENING.to_vec(),
         S::SqlBrowser => database::SQL_BROWSER_OPENING.to_vec(),
         S::Http | S::WinRm | S::Ipp | S::RdGateway | S::RpcOverHttp => http::opening(ask),
-        S::InfluxDb | S::Etcd | S::Acme => http::opening(ask),
+        S::InfluxDb | S::Etcd | S::Acme | S::Portal => http::opening(ask),
         S::Rtsp => http::rtsp_opening(),
         S::Ssdp => http::ssdp_opening(ask),
         S::Dns => names::dns_opening(ask),
@@ -150,6 +181,14 @@ pub(super) fn opening(ask: &Ask) -> Vec<u8> {
         S::Kerberos => kerberos::opening(ask),
         S::Kpasswd => kerberos::password_opening(ask),
         S::Snmp => snmp::opening(ask),
+        S::SnmpCommunity => snmp::community_question(ask, asked),
+        S::Radius | S::RadiusAccounting => radius::question(ask, asked),
+        S::Dhcp => dhcp::opening(ask),
+        S::Dtls => dtls::opening(ask),
+        S::MsmqPing => queuing::ping_opening(ask),
+        S::Msmq => queuing::session_opening(ask),
+        S::NetTcp => framing::opening(),
+        S::WinsReplication => wins::opening(ask),
         S::Smb => windows::smb_opening(ask),
         S::RpcMapper | S::Rpc => rpc::opening(ask),
         S::Pptp => tunnel::pptp_opening(),
@@ -188,7 +227,7 @@ pub(super) fn read(ask: &Ask, step: u8, heard: Heard<'_>) -> Reading {
         S::Tds => database::tds(heard),
         S::SqlBrowser => database::sql_browser(heard),
         S::Http | S::WinRm | S::Ipp | S::RdGateway | S::RpcOverHttp => http::read(ask, heard),
-        S::InfluxDb | S::Etcd | S::Acme => http::read(ask, heard),
+        S::InfluxDb | S::Etcd | S::Acme | S::Portal => http::read(ask, heard),
         S::Rtsp => http::rtsp(heard),
         S::Ssdp => http::ssdp(heard),
         S::Dns => names::dns(ask, heard),
@@ -198,9 +237,18 @@ pub(super) fn read(ask: &Ask, step: u8, heard: Heard<'_>) -> Reading {
         S::Kerberos => kerberos::read(ask, heard),
         S::Kpasswd => kerberos::password(ask, heard),
         S::Snmp => snmp::read(ask, heard),
+        S::SnmpCommunity => snmp::by_community(ask, heard),
+        S::Radius | S::RadiusAccounting => radius::read(ask, heard),
+        S::Dhcp => dhcp::read(ask, heard),
+        S::Dtls => dtls::read(heard),
+        S::MsmqPing => queuing::ping(ask, heard),
+        S::Msmq => queuing::session(ask, heard),
+        S::NetTcp => framing::read(heard),
+        S::WinsReplication => wins::read(ask, heard),
         S::Smb => windows::smb(ask, heard),
-        S::RpcMapper => rpc::read(ask, heard, true),
-        S::Rpc => rpc::read(ask, heard, false),
+        S::RpcMapper => rpc::mapper(ask, step, heard),
+        S::Rpc => rpc::bind(ask, heard),
+        S::RpcHttpServer => rpc::http_greeting(heard),
         S::Pptp => tunnel::pptp(heard),
         S::L2tp => tunnel::l2tp(ask, heard),
         S::Ike => tunnel::ike(ask, heard, false),

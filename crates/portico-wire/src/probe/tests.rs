@@ -8,6 +8,8 @@ use vectors::{Vector, WHOLE};
 
 /// As in every capture.
 const NONCE: [u8; 8] = *b"Portico!";
+/// What the servers of the captures had for a shared secret or a community.
+const SECRET: &str = "testing123";
 
 fn ask(service: Service, over: Over) -> Ask {
     Ask {
@@ -16,6 +18,8 @@ fn ask(service: Service, over: Over) -> Ask {
         host: "127.0.0.1".into(),
         nonce: NONCE,
         now_unix_ms: 1_795_000_000_000,
+        secret: service.wants_secret().then(|| Secret::new(SECRET.into())),
+        own_address: Some("127.0.0.1".parse().unwrap()),
     }
 }
 
@@ -107,12 +111,17 @@ fn earlier_steps_cut_at_any_length_wait_for_the_rest() {
 fn are_alike(asked: Service, answered: Service) -> bool {
     use Service as S;
     let web = [S::Http, S::WinRm, S::Ipp, S::RdGateway, S::RpcOverHttp];
-    let data = [S::InfluxDb, S::Etcd, S::Acme];
+    let data = [S::InfluxDb, S::Etcd, S::Acme, S::Portal];
     let windows = [S::WinRm, S::RdGateway, S::RpcOverHttp];
     let old = [S::Rsh, S::Rexec, S::Rlogin];
+    let radius = [S::Radius, S::RadiusAccounting];
     asked == answered
         || (asked == S::Http && (web.contains(&answered) || data.contains(&answered)))
         || (asked == S::Rpc && answered == S::RpcMapper)
+        // Whoever has no answer by the community is asked for version 3.
+        || (asked == S::SnmpCommunity && answered == S::Snmp)
+        // One question, and many servers answer it on both ports alike.
+        || (radius.contains(&asked) && radius.contains(&answered))
         // Every text is a quote.
         || (asked == S::Quote && matches!(answered, S::Daytime | S::Echo))
         // The question is what tells them apart: who else asks for log-on there?
@@ -234,12 +243,111 @@ fn an_answer_to_somebody_elses_question_is_no_proof() {
         "l2tp",
         "ike",
         "echo-udp",
+        "radius-status",
+        "radius-reject",
+        "radius-accounting",
+        "snmp-v2c",
+        "dhcp",
+        "msmq-ping",
     ] {
         let vector = WHOLE.iter().find(|vector| vector.name == name).unwrap();
         let mut other = ask(vector.service, vector.over);
         other.nonce = *b"another?";
         let turn = Conversation::new(other).datagram(last(vector));
         assert!(matches!(turn, Turn::Wrong(_)), "{name}: {turn:?}");
+    }
+}
+
+#[test]
+fn an_answer_of_radius_that_another_secret_signs_proves_nothing() {
+    for name in [
+        "radius-status",
+        "radius-reject",
+        "radius-accounting",
+        "radius-tcp",
+    ] {
+        let vector = WHOLE.iter().find(|vector| vector.name == name).unwrap();
+        for (secret, says) in [
+            (Some("another"), "another secret"),
+            (None, "without the shared"),
+        ] {
+            let mut ask = ask(vector.service, vector.over);
+            ask.secret = secret.map(|secret| Secret::new(secret.into()));
+            let turn = take(&mut Conversation::new(ask), vector, last(vector));
+            let Turn::Unproven(why) = turn else {
+                panic!("{name}: {turn:?}")
+            };
+            assert!(why.contains(says), "{name}: {why}");
+        }
+        // Every byte is signed, and so is the question that it answers.
+        for place in 0..last(vector).len() {
+            let mut answer = last(vector).to_vec();
+            answer[place] ^= 0x20;
+            let mut conversation = Conversation::new(ask(vector.service, vector.over));
+            let turn = take(&mut conversation, vector, &answer);
+            assert!(!matches!(turn, Turn::Proven(_)), "{name} {place}: {turn:?}");
+        }
+    }
+}
+
+#[test]
+fn radius_asks_for_the_status_first_and_for_nobodys_access_where_that_is_harmless() {
+    let code = |service, over, asked| Conversation::new(ask(service, over)).question(asked)[0];
+    let (udp, tcp) = (Over::Datagram, Over::Stream);
+    assert_eq!(
+        [0, 1, 2].map(|asked| code(Service::Radius, udp, asked)),
+        [12, 1, 1]
+    );
+    assert_eq!(code(Service::Radius, tcp, 0), 12);
+    for asked in 0..3 {
+        assert_eq!(code(Service::RadiusAccounting, udp, asked), 12);
+    }
+    let question = Conversation::new(ask(Service::Radius, udp)).question(1);
+    let has = |part: &[u8]| question.windows(part.len()).any(|window| window == part);
+    assert!(has(b"portico-probe"));
+    assert!(
+        !has(SECRET.as_bytes()) && !has(b"506f727469636f21"),
+        "the password is hidden"
+    );
+}
+
+#[test]
+fn a_secret_is_in_no_debug_text() {
+    let text = format!(
+        "{:?}",
+        Conversation::new(ask(Service::Radius, Over::Datagram))
+    );
+    assert!(!text.contains(SECRET), "{text}");
+}
+
+#[test]
+fn the_mapper_names_ports_interfaces_and_what_they_call_themselves() {
+    let vector = WHOLE
+        .iter()
+        .find(|vector| vector.name == "rpc-mapper")
+        .unwrap();
+    let turn = take(&mut before_the_last(vector), vector, last(vector));
+    let Turn::Proven(proof) = turn else {
+        panic!("{turn:?}")
+    };
+    let netlogon = "12345678-1234-abcd-ef00-01234567cffb";
+    let named = |endpoint: &&Endpoint| endpoint.interface == netlogon;
+    let netlogon = proof.endpoints.iter().find(named).unwrap();
+    assert!((49152..=65535).contains(&netlogon.port), "{netlogon:?}");
+}
+
+#[test]
+fn a_list_of_the_mapper_that_does_not_fit_together_is_none() {
+    let vector = WHOLE
+        .iter()
+        .find(|vector| vector.name == "rpc-mapper")
+        .unwrap();
+    // Behind the head of the fragment and the handle: how many there are, from where, and again.
+    for place in [24 + 20, 24 + 28, 24 + 32] {
+        let mut answer = last(vector).to_vec();
+        answer[place] ^= 1;
+        let turn = take(&mut before_the_last(vector), vector, &answer);
+        assert!(!matches!(turn, Turn::Proven(_)), "{place}: {turn:?}");
     }
 }
 

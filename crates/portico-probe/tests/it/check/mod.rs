@@ -2,13 +2,18 @@
 
 mod bad;
 mod encrypted;
+mod mapped;
 mod plans;
+mod portico;
+mod secret;
 
 use std::{future::Future, num::NonZeroU32, sync::Arc, time::Duration};
 
 use portico_model::Timestamp;
 use portico_net::{FlowId, TcpListener, clock::ManualClock, flows, tls::Authorities};
-use portico_probe::check::{Limits, Means, Outcome, Pace, Target, Tls, Verdict, What, check};
+use portico_probe::check::{
+    Limits, Means, Outcome, Pace, Secrets, Target, Tls, Verdict, What, check,
+};
 use portico_wire::probe::{Over, Service};
 use tokio::net::TcpStream;
 
@@ -22,6 +27,7 @@ pub(crate) fn means(limits: Limits) -> Means {
         clock: Arc::new(ManualClock::at(NOW)),
         authorities: Authorities::from_pem(b"").unwrap(),
         nonce: Arc::new(|| *b"Portico!"),
+        secrets: Secrets::default(),
     }
 }
 

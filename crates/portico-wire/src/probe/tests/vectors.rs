@@ -21,6 +21,83 @@ pub(super) struct Vector {
 
 #[rustfmt::skip]
 pub(super) const WHOLE: &[Vector] = &[
+    // FreeRADIUS 3.2
+    Vector {
+        name: "radius-status",
+        service: Service::Radius,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/radius-status-0.bin")],
+        evidence: "RADIUS, answers Status-Server with Access-Accept",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // FreeRADIUS 3.2
+    Vector {
+        name: "radius-reject",
+        service: Service::Radius,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/radius-reject-0.bin")],
+        evidence: "RADIUS, answers Access-Request of nobody with Access-Reject",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // FreeRADIUS 3.2
+    Vector {
+        name: "radius-accounting",
+        service: Service::RadiusAccounting,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/radius-accounting-0.bin")],
+        evidence: "RADIUS, answers Status-Server with Accounting-Response",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // FreeRADIUS 3.2
+    Vector {
+        name: "radius-tcp",
+        service: Service::Radius,
+        over: Over::Stream,
+        answers: &[include_bytes!("../../../tests/corpus/probe/radius-tcp-0.bin")],
+        evidence: "RADIUS, answers Status-Server with Access-Accept",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // Net-SNMP 5.9
+    Vector {
+        name: "snmp-v2c",
+        service: Service::SnmpCommunity,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/snmp-v2c-0.bin")],
+        evidence: "SNMP v2c, Linux probe host",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // dnsmasq 2.90, with padding behind its end
+    Vector {
+        name: "dhcp",
+        service: Service::Dhcp,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/dhcp-0.bin")],
+        evidence: "DHCP, server 198.18.77.1, name servers 198.18.77.1, domain probe.example",
+        ends: false,
+        starts_tls: false,
+        has_open_end: true,
+    },
+    // OpenSSL 3.0
+    Vector {
+        name: "dtls-cookie",
+        service: Service::Dtls,
+        over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/dtls-cookie-0.bin")],
+        evidence: "DTLS, asks for a cookie before anything else",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
     // openbsd-inetd
     Vector {
         name: "chargen-tcp",
@@ -430,11 +507,22 @@ pub(super) const WHOLE: &[Vector] = &[
     },
     // Samba 4.17
     Vector {
+        name: "wins-replication",
+        service: Service::WinsReplication,
+        over: Over::Stream,
+        answers: &[include_bytes!("../../../tests/corpus/probe/wins-replication-0.bin")],
+        evidence: "WINS replication, version 2.5",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
+    // Samba 4.17
+    Vector {
         name: "rpc-mapper",
         service: Service::RpcMapper,
         over: Over::Stream,
-        answers: &[include_bytes!("../../../tests/corpus/probe/rpc-mapper-0.bin")],
-        evidence: "RPC endpoint mapper at 135",
+        answers: &[include_bytes!("../../../tests/corpus/probe/rpc-mapper-0.bin"), include_bytes!("../../../tests/corpus/probe/rpc-mapper-1.bin")],
+        evidence: "RPC endpoint mapper, names 4 TCP ports",
         ends: false,
         starts_tls: false,
         has_open_end: false,
@@ -647,5 +735,68 @@ pub(super) const WHOLE: &[Vector] = &[
         name: "http", service: Service::Http, over: Over::Stream,
         answers: &[b"HTTP/1.1 404 Not Found\r\nServer: example\r\n\r\n"],
         evidence: "HTTP 404, example", ends: false, starts_tls: false, has_open_end: false,
+    },
+    // The answer of dnsmasq as RFC 2131 section 4.1 has it: no padding
+    Vector {
+        name: "dhcp-short", service: Service::Dhcp, over: Over::Datagram,
+        answers: &[include_bytes!("../../../tests/corpus/probe/dhcp-made-0.bin")],
+        evidence: "DHCP, server 198.18.77.1, name servers 198.18.77.1, domain probe.example",
+        ends: false, starts_tls: false, has_open_end: false,
+    },
+    // RFC 6347 section 4.2.1 and RFC 5246 section 7.4.1.3: a server that wants no cookie
+    Vector {
+        name: "dtls-hello", service: Service::Dtls, over: Over::Datagram,
+        answers: &[&[
+            22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 50, 2, 0, 0, 38, 0, 0, 0, 0, 0, 0, 0, 38,
+            0xfe, 0xfd, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1,
+            2, 3, 4, 5, 6, 7, 8, 0, 0xc0, 0x2f, 0,
+        ]],
+        evidence: "DTLS 1.2, begins the handshake", ends: false, starts_tls: false,
+        has_open_end: false,
+    },
+    // RFC 5246 section 7.2: handshake_failure
+    Vector {
+        name: "dtls-alert", service: Service::Dtls, over: Over::Datagram,
+        answers: &[&[21, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40]],
+        evidence: "DTLS, refuses the handshake with alert 40 (level 2)", ends: false,
+        starts_tls: false, has_open_end: false,
+    },
+    // MS-MQQB 2.2.7 and 3.1.7.7
+    Vector {
+        name: "msmq-ping", service: Service::MsmqPing, over: Over::Datagram,
+        answers: &[b"\x01\0\x48\x55Port\x90\x9e\xa0\xfc\x90\x78\x44\x45\x8f\x11\x39\x4c\x43\xcd\x89\x07"],
+        evidence: "message queuing, takes sessions, queue manager fca09e90-7890-4544-8f11-394c43cd8907",
+        ends: false, starts_tls: false, has_open_end: false,
+    },
+    // MS-MQQB 2.2.3, with the fields of the example in 4.1.4
+    Vector {
+        name: "msmq", service: Service::Msmq, over: Over::Stream,
+        answers: &[include_bytes!("../../../tests/corpus/probe/msmq-made-0.bin")],
+        evidence: "message queuing, queue manager fca09e90-7890-4544-8f11-394c43cd8907",
+        ends: false, starts_tls: false, has_open_end: false,
+    },
+    // MS-RPCH 2.1.2.2.1
+    Vector {
+        name: "rpc-http-server", service: Service::RpcHttpServer, over: Over::Stream,
+        answers: &[b"ncacn_http/1.0"],
+        evidence: "RPC over HTTP, ncacn_http/1.0", ends: false, starts_tls: false,
+        has_open_end: false,
+    },
+    // C706 section 12.6.4.7: nca_s_fault_access_denied for the list
+    Vector {
+        name: "rpc-mapper-fault", service: Service::RpcMapper, over: Over::Stream,
+        answers: &[
+            include_bytes!("../../../tests/corpus/probe/rpc-mapper-0.bin"),
+            b"\x05\0\x03\x03\x10\0\0\0\x20\0\0\0Port\x20\0\0\0\0\0\0\0\x05\0\0\0\0\0\0\0",
+        ],
+        evidence: "RPC endpoint mapper, keeps its list to itself (fault 0x00000005)", ends: false,
+        starts_tls: false, has_open_end: false,
+    },
+    // MC-NMF 2.2.5
+    Vector {
+        name: "net-tcp", service: Service::NetTcp, over: Over::Stream,
+        answers: &[b"\x08\x47http://schemas.microsoft.com/ws/2006/05/framing/faults/EndpointNotFound"],
+        evidence: "WCF over TCP, answers EndpointNotFound", ends: false, starts_tls: false,
+        has_open_end: false,
     },
 ];

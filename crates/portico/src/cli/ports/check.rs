@@ -10,12 +10,15 @@ use std::{
 use clap::{Args, builder::PossibleValuesParser};
 use portico_catalogue::{Catalogue, plan};
 use portico_net::clock::SystemClock;
-use portico_probe::check::{Limits, Means, Outcome, Pace, Targets, Verdict, targets, walk};
+use portico_probe::check::{
+    Limits, Means, Outcome, Pace, Secrets, Targets, Verdict, targets, walk,
+};
 
 use super::{
     EstateArgs, Source,
     checked::{Checked, dry},
     plan::place,
+    secrets::SecretArgs,
 };
 use crate::cli::{Globals, failure::Failure};
 
@@ -55,6 +58,9 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u32).range(1..=300))]
     timeout: u32,
+
+    #[command(flatten)]
+    secrets: SecretArgs,
 }
 
 /// Checks an estate.
@@ -77,7 +83,8 @@ pub(crate) async fn check(globals: &Globals, args: &CheckArgs) -> Result<String,
     if args.dry_run {
         return dry(globals.output, &planned, &targets, &flows);
     }
-    let outcomes = run(args, &targets).await?;
+    let secrets = args.secrets.read()?;
+    let outcomes = run(args, &targets, secrets).await?;
     let accepted: Vec<Verdict> = Verdict::ALL
         .iter()
         .copied()
@@ -98,6 +105,7 @@ pub(crate) async fn check(globals: &Globals, args: &CheckArgs) -> Result<String,
 async fn run(
     args: &CheckArgs,
     targets: &[portico_probe::check::Target],
+    secrets: Secrets,
 ) -> Result<Vec<Outcome>, Failure> {
     let whole = Duration::from_secs(args.timeout.into());
     let usual = Limits::default();
@@ -111,6 +119,7 @@ async fn run(
             .reason(error)
             .next_step("mend the file; ca-certificates brings it on Debian")
     })?;
+    let means = means.with_secrets(secrets);
     let at_least = |n: u32| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
     let pace = Pace {
         parallel: at_least(args.parallel),

@@ -60,6 +60,11 @@ fn would(what: &What) -> String {
             portico_probe::check::Tls::Never => format!("speak {}", service.name()),
             portico_probe::check::Tls::FromTheStart => format!("speak {} in TLS", service.name()),
         },
+        What::Portico(link) => format!("look at TLS of {}", link.name()),
+        What::Mapped { mapper, range, .. } => format!(
+            "ask the endpoint mapper at {mapper}/tcp, and speak RPC with what it names of {} to {}",
+            range.first, range.last
+        ),
         What::Tls { why } => format!("look at TLS: {why}"),
         What::Connect { why } => format!("connect: {why}"),
         What::Skip { why, .. } => format!("skip: {why}"),

@@ -8,6 +8,7 @@ mod checked;
 mod diagram;
 mod plan;
 mod rules;
+mod secrets;
 mod source;
 #[cfg(test)]
 mod tests;
