@@ -7,8 +7,10 @@
 
 pub mod catalogue;
 pub mod diagram;
+pub mod drift;
 pub mod flow;
 pub mod flows;
+pub mod fuzzing;
 pub mod markdown;
 mod parse;
 pub mod plan;

@@ -1,11 +1,17 @@
-//! Who listens where, read from `/proc`: for the error of a taken port, and for the test that what
-//! really listens equals the catalogue. Blocking: call it off the runtime.
+//! Who listens where, read from `/proc`: for the error of a taken port, for the test that what
+//! really listens equals the catalogue, and for `portico ports diff`. Blocking: call it off the
+//! runtime.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::Path,
+};
+
+use portico_catalogue::{
+    PortRange, Transport,
+    drift::{Listener, Process},
 };
 
 /// A process that holds a port.
@@ -30,7 +36,7 @@ impl fmt::Display for Holder {
 pub fn listening_sockets(pid: u32) -> io::Result<Vec<SocketAddr>> {
     let process = Path::new("/proc").join(pid.to_string());
     let own = socket_inodes(&process.join("fd"))?;
-    let mut found: Vec<SocketAddr> = listening_in(&process.join("net"))?
+    let mut found: Vec<SocketAddr> = listening_in(&process.join("net"), Transport::Tcp)?
         .into_iter()
         .filter(|socket| own.contains(&socket.inode))
         .map(|socket| socket.address)
@@ -43,7 +49,7 @@ pub fn listening_sockets(pid: u32) -> io::Result<Vec<SocketAddr>> {
 /// The process that listens where `address` wants to; `None` when it cannot be found, as when it
 /// is another user's.
 pub fn holder_of(address: SocketAddr) -> Option<Holder> {
-    let inodes: BTreeSet<u64> = listening_in(Path::new("/proc/self/net"))
+    let inodes: BTreeSet<u64> = listening_in(Path::new("/proc/self/net"), Transport::Tcp)
         .ok()?
         .into_iter()
         .filter(|socket| collides(socket.address, address))
@@ -52,29 +58,80 @@ pub fn holder_of(address: SocketAddr) -> Option<Holder> {
     if inodes.is_empty() {
         return None;
     }
-    for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
-            continue;
-        };
-        let Ok(own) = socket_inodes(&entry.path().join("fd")) else {
-            continue;
-        };
-        if own.is_disjoint(&inodes) {
-            continue;
+    let mut processes = processes().ok()?;
+    processes.find_map(|(pid, own)| {
+        (!own.is_disjoint(&inodes)).then(|| Holder {
+            pid,
+            name: name_of(pid),
+        })
+    })
+}
+
+/// Every socket of this process's network namespace that takes TCP connections, or datagrams from
+/// anybody, with the processes that hold it; those of other users' processes only for root. Sorted.
+///
+/// One at `::` is taken for one that takes IPv4, too: `/proc` does not tell.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn all_listeners() -> io::Result<Vec<Listener>> {
+    let mut holders: BTreeMap<u64, Vec<Process>> = BTreeMap::new();
+    for (pid, inodes) in processes()? {
+        let name = name_of(pid);
+        for inode in inodes {
+            let process = Process {
+                pid,
+                name: name.clone(),
+            };
+            holders.entry(inode).or_default().push(process);
         }
-        let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        let name = name
-            .trim_end()
-            .chars()
-            .filter(|c| !c.is_control())
-            .collect();
-        return Some(Holder { pid, name });
     }
-    None
+    let net = Path::new("/proc/self/net");
+    let mut found = Vec::new();
+    for transport in [Transport::Tcp, Transport::Udp] {
+        found.extend(
+            listening_in(net, transport)?
+                .into_iter()
+                .map(|socket| Listener {
+                    transport,
+                    address: socket.address.ip(),
+                    port: socket.address.port(),
+                    takes_ipv4: socket.address.is_ipv6(),
+                    interface: None,
+                    processes: holders.get(&socket.inode).cloned().unwrap_or_default(),
+                }),
+        );
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// Ports that the kernel gives to programs that ask for any.
+pub fn client_ports() -> PortRange {
+    let read = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ends = read.split_ascii_whitespace().map(str::parse);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => PortRange::new(first, last),
+        // What the kernel begins with.
+        _ => PortRange::new(32_768, 60_999),
+    }
+}
+
+/// Processes that may be looked at, with the inodes of their sockets.
+fn processes() -> io::Result<impl Iterator<Item = (u32, BTreeSet<u64>)>> {
+    Ok(fs::read_dir("/proc")?.flatten().filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        Some((pid, socket_inodes(&entry.path().join("fd")).ok()?))
+    }))
+}
+
+/// The short name of a process, without control characters.
+fn name_of(pid: u32) -> String {
+    let path = Path::new("/proc").join(pid.to_string()).join("comm");
+    let name = fs::read_to_string(path).unwrap_or_default();
+    let characters = name.trim_end().chars();
+    characters.filter(|c| !c.is_control()).collect()
 }
 
 fn collides(held: SocketAddr, wanted: SocketAddr) -> bool {
@@ -91,27 +148,37 @@ struct Listening {
     inode: u64,
 }
 
-fn listening_in(net: &Path) -> io::Result<Vec<Listening>> {
-    let mut found = parse_table(&fs::read_to_string(net.join("tcp"))?);
+fn listening_in(net: &Path, transport: Transport) -> io::Result<Vec<Listening>> {
+    let (v4, v6, state) = match transport {
+        Transport::Udp => ("udp", "udp6", STATE_UNCONNECTED),
+        _ => ("tcp", "tcp6", STATE_LISTEN),
+    };
+    let mut found = parse_table(&fs::read_to_string(net.join(v4))?, state);
     // The file is not there when IPv6 is switched off.
-    if let Ok(table) = fs::read_to_string(net.join("tcp6")) {
-        found.extend(parse_table(&table));
+    if let Ok(table) = fs::read_to_string(net.join(v6)) {
+        found.extend(parse_table(&table, state));
     }
     Ok(found)
 }
 
+/// State of a TCP socket that takes connections.
+const STATE_LISTEN: &str = "0A";
+
+/// State of a UDP socket that takes datagrams from anybody.
+const STATE_UNCONNECTED: &str = "07";
+
 /// Reads the format of `/proc/net/tcp` (proc(5)); lines that are not understood are passed over.
-fn parse_table(table: &str) -> Vec<Listening> {
-    table.lines().skip(1).filter_map(parse_line).collect()
+fn parse_table(table: &str, wanted: &str) -> Vec<Listening> {
+    let lines = table.lines().skip(1);
+    lines.filter_map(|line| parse_line(line, wanted)).collect()
 }
 
-fn parse_line(line: &str) -> Option<Listening> {
-    const STATE_LISTEN: &str = "0A";
+fn parse_line(line: &str, wanted: &str) -> Option<Listening> {
     let mut fields = line.split_ascii_whitespace();
     let local = fields.nth(1)?;
     let state = fields.nth(1)?;
     let inode = fields.nth(5)?.parse().ok()?;
-    if state != STATE_LISTEN {
+    if state != wanted {
         return None;
     }
     let (ip, port) = local.split_once(':')?;
@@ -170,7 +237,7 @@ mod tests {
    3: garbage
 ";
         assert_eq!(
-            parse_table(table),
+            parse_table(table, STATE_LISTEN),
             vec![
                 Listening {
                     address: "127.0.0.1:8443".parse().unwrap(),
@@ -181,6 +248,23 @@ mod tests {
                     inode: 77
                 },
             ]
+        );
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn datagrams_from_anybody_are_told_from_those_of_one_peer() {
+        let table = "\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+ 1234: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 99 2 0000000000000000 0
+ 1235: 0100007F:D431 0100007F:0035 01 00000000:00000000 00:00000000 00000000     0        0 98 2 0000000000000000 0
+";
+        assert_eq!(
+            parse_table(table, STATE_UNCONNECTED),
+            vec![Listening {
+                address: "0.0.0.0:53".parse().unwrap(),
+                inode: 99
+            }]
         );
     }
 

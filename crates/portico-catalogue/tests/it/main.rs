@@ -12,6 +12,7 @@ mod built_in;
 mod counts;
 mod data;
 mod diagram;
+mod drift;
 mod firewall;
 mod page;
 mod plan;

@@ -45,7 +45,7 @@ const UNPLANNED_PORT: u16 = 5555;
 const IP_PROTOCOLS: [u8; 5] = [1, 47, 50, 51, 89];
 
 /// Two zones, six hosts, both IP versions.
-fn estate() -> FlowPlan {
+pub(super) fn estate() -> FlowPlan {
     let hosts: &[(&str, &[&str])] = &[
         ("client", &["10.77.1.10", "fd77:1::10"]),
         ("gateway", &["10.77.1.20", "fd77:1::20"]),
@@ -81,7 +81,7 @@ fn estate() -> FlowPlan {
 }
 
 /// The same hosts as a deployment of Remote Desktop Services, planned from the documents.
-fn planned_estate() -> FlowPlan {
+pub(super) fn planned_estate() -> FlowPlan {
     let drawn = estate();
     let roles = |id: &str| -> &[&str] {
         match id {

@@ -6,6 +6,11 @@ mod catalogue;
 mod check;
 mod checked;
 mod diagram;
+mod diff;
+#[cfg(test)]
+mod diff_tests;
+mod drifted;
+mod host_state;
 mod plan;
 mod rules;
 mod secrets;
@@ -68,6 +73,13 @@ pub(crate) enum PortsCommand {
     #[command(after_help = CHECK_HELP)]
     Check(check::CheckArgs),
 
+    /// Compare the plan with the firewall rules that are loaded here and with what really listens.
+    ///
+    /// Reads nftables, iptables and the sockets of the network namespace it runs in, as root, and
+    /// changes nothing. What a firewall elsewhere drops is for `ports check`.
+    #[command(after_help = DIFF_HELP)]
+    Diff(diff::DiffArgs),
+
     /// Draw the plan of an estate: zones, hosts, and what runs between them.
     #[command(after_help = DIAGRAM_HELP)]
     Diagram(diagram::DiagramArgs),
@@ -107,6 +119,12 @@ const CHECK_HELP: &str = teach![
     "portico ports check -f estate.toml --from gw1 --accept skipped,reachable",
     "portico ports check -f estate.toml -o junit > check.xml",
 ];
+const DIFF_HELP: &str = teach![
+    "portico ports diff -f estate.toml                      # this host, found by its address",
+    "portico ports diff -f estate.toml --host gw1 --strict  # ends with 1 if anything differs",
+    "portico ports diff -f estate.toml --host gw1 --rules gw1.nft.json --sockets gw1.ss",
+    "portico ports diff -f estate.toml -o json",
+];
 const DIAGRAM_HELP: &str = teach![
     "portico ports diagram -f estate.toml -o svg > estate.svg",
     "portico ports diagram -f estate.toml -o mermaid",
@@ -140,6 +158,7 @@ pub(crate) async fn ports(globals: &Globals, command: &PortsCommand) -> Result<S
         PortsCommand::Plan(args) => plan::plan(globals, args).await,
         PortsCommand::Rules(args) => rules::rules(globals, args).await,
         PortsCommand::Check(args) => check::check(globals, args).await,
+        PortsCommand::Diff(args) => diff::diff(globals, args).await,
         PortsCommand::Diagram(args) => diagram::diagram(globals, args).await,
     }
 }

@@ -16,14 +16,21 @@ struct Line {
     command: crate::cli::Command,
 }
 
-fn example(name: &str) -> PathBuf {
+pub(super) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples/estates")
         .join(name)
 }
 
+/// The plan of an example estate.
+pub(super) fn example_plan(name: &str) -> portico_catalogue::plan::FlowPlan {
+    let (estate, _) = source::from_file(&example(name)).unwrap();
+    let deployment = portico_estate::deployment(&estate);
+    portico_catalogue::plan::plan(portico_catalogue::Catalogue::portico(), &deployment)
+}
+
 /// Runs a command line; `@name` is an example estate.
-async fn try_run(line: &str) -> Result<String, Failure> {
+pub(super) async fn try_run(line: &str) -> Result<String, Failure> {
     let words = line.split(' ').map(|word| match word.strip_prefix('@') {
         Some(name) => example(name).display().to_string(),
         None => word.to_owned(),
@@ -33,7 +40,7 @@ async fn try_run(line: &str) -> Result<String, Failure> {
     answer(&line.globals, line.command).await
 }
 
-async fn run(line: &str) -> String {
+pub(super) async fn run(line: &str) -> String {
     try_run(line)
         .await
         .unwrap_or_else(|failure| panic!("{line}: {failure}"))
@@ -43,7 +50,7 @@ async fn json(line: &str) -> Value {
     serde_json::from_str(&run(&format!("{line} -o json")).await).unwrap()
 }
 
-fn examples() -> Vec<String> {
+pub(super) fn examples() -> Vec<String> {
     let entries = std::fs::read_dir(example("")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();

@@ -1,0 +1,226 @@
+//! `portico ports diff`.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::Args;
+use portico_catalogue::{
+    Catalogue,
+    drift::{self, Question, shell_word},
+    plan::{self, Address, FlowPlan},
+};
+
+use super::{
+    EstateArgs, Source,
+    drifted::Drifted,
+    host_state::{self, HostState},
+    plan::place,
+};
+use crate::cli::{Globals, failure::Failure};
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    estate: EstateArgs,
+
+    /// The host of the estate to compare with [default: the one whose address this machine has].
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+
+    /// Rules that were dumped elsewhere, instead of this machine's: what `nft -j list ruleset`,
+    /// `iptables-save` or `ip6tables-save` prints. May be given for each of them.
+    #[arg(long, value_name = "FILE", requires = "host")]
+    rules: Vec<PathBuf>,
+
+    /// Sockets that were dumped elsewhere, instead of this machine's: what `ss -Hlntup` prints.
+    #[arg(long, value_name = "FILE", requires = "host")]
+    sockets: Option<PathBuf>,
+
+    /// End with 1 if anything is missing, superfluous or unexplained.
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Compares a host with its plan.
+pub(crate) async fn diff(globals: &Globals, args: &DiffArgs) -> Result<String, Failure> {
+    let source = Source::read(globals, &args.estate).await?;
+    let planned = plan::plan(Catalogue::portico(), &source.deployment);
+    let is_dumped = !args.rules.is_empty() || args.sockets.is_some();
+    let interfaces = match is_dumped {
+        true => Vec::new(),
+        false => host_state::interfaces().await,
+    };
+    let host = match &args.host {
+        Some(id) => place(&planned, id, &source.name)?,
+        None => this_host(&planned, &interfaces, &source.name)?,
+    };
+    let state = match is_dumped {
+        true => HostState::from_files(&args.rules, args.sockets.as_deref())?,
+        false => HostState::of_this_machine().await?,
+    };
+    let estate_option = estate_option(&args.estate);
+    let mut drift = drift::diff(&Question {
+        plan: &planned,
+        host,
+        rules: state.rules.as_ref(),
+        listeners: state.listeners.as_ref(),
+        interfaces: &interfaces,
+        client_ports: &state.client_ports,
+        estate_option: &estate_option,
+    });
+    for (is_judged, what) in [
+        (
+            state.rules.is_some(),
+            "rules are not judged: give them with --rules",
+        ),
+        (
+            state.listeners.is_some(),
+            "sockets are not judged: give them with --sockets",
+        ),
+    ] {
+        if !is_judged {
+            drift.notes.push(format!("The host's {what}"));
+        }
+    }
+    let gaps = planned
+        .gaps
+        .iter()
+        .filter(|gap| gap.kind.leaves_a_flow_out() && gap.hosts.contains(&drift.host));
+    let gaps: Vec<String> = gaps
+        .map(|gap| {
+            format!(
+                "{} is not planned: {}; {}",
+                gap.flow, gap.reason, gap.next_step
+            )
+        })
+        .collect();
+    drift.notes.extend(gaps);
+    Drifted {
+        drift: &drift,
+        is_strict: args.strict,
+    }
+    .show(globals.output)
+}
+
+/// The only host that has an address of this machine.
+fn this_host(
+    plan: &FlowPlan,
+    interfaces: &[(String, IpAddr)],
+    estate: &str,
+) -> Result<u32, Failure> {
+    let own: Vec<IpAddr> = interfaces
+        .iter()
+        .map(|(_, address)| *address)
+        .filter(|address| !address.is_loopback())
+        .collect();
+    let is_here = |address: &Address| match address {
+        Address::Ip(address) => own.contains(address),
+        Address::Network(_) | Address::Name(_) => false,
+    };
+    let hosts = (0_u32..).zip(&plan.hosts);
+    let here: Vec<(u32, &str)> = hosts
+        .filter(|(_, host)| host.addresses.iter().any(is_here))
+        .map(|(place, host)| (place, host.id.as_str()))
+        .collect();
+    match here.as_slice() {
+        [(place, _)] => Ok(*place),
+        [] => {
+            let own: Vec<String> = own.iter().map(ToString::to_string).collect();
+            let all = listed(plan.hosts.iter().map(|host| host.id.as_str()).take(20));
+            let own = match own.is_empty() {
+                true => "no address of this machine is known".to_owned(),
+                false => format!("this machine has {}", own.join(", ")),
+            };
+            Err(Failure::new(format!("No host of {estate} is this machine"))
+                .reason(format!("{own}, and no host has one of these"))
+                .next_step(format!("name the host with --host: {all}")))
+        }
+        several => Err(Failure::new(format!(
+            "Several hosts of {estate} have addresses of this machine"
+        ))
+        .reason("each would be compared with the same rules and sockets")
+        .next_step(format!(
+            "name one with --host: {}",
+            listed(several.iter().map(|(_, id)| *id))
+        ))),
+    }
+}
+
+fn listed<'h>(ids: impl Iterator<Item = &'h str>) -> String {
+    ids.collect::<Vec<_>>().join(", ")
+}
+
+/// How this estate is given to another command, with a blank before it.
+fn estate_option(args: &EstateArgs) -> String {
+    let mut option = String::new();
+    if let Some(file) = &args.file {
+        // Standard input cannot be read again.
+        let name = match file.as_os_str() == "-" {
+            true => "FILE".to_owned(),
+            false => shell_word(&file.display().to_string()),
+        };
+        option.push_str(&format!(" -f {name}"));
+    }
+    if args.optional {
+        option.push_str(" --optional");
+    }
+    for (feature, is_on) in &args.feature {
+        let state = if *is_on { "on" } else { "off" };
+        option.push_str(&format!(" --feature {}={state}", shell_word(feature)));
+    }
+    option
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ports::tests::example_plan;
+
+    #[test]
+    fn the_host_is_found_by_an_address_or_has_to_be_named() {
+        let plan = example_plan("rds.toml");
+        let at = |addresses: &[&str]| {
+            let own: Vec<(String, IpAddr)> = addresses
+                .iter()
+                .map(|address| ("eth0".to_owned(), address.parse().unwrap()))
+                .collect();
+            this_host(&plan, &own, "rds.toml")
+        };
+        let place = at(&["127.0.0.1", "10.30.0.11"]).unwrap();
+        assert_eq!(plan.hosts[place as usize].id, "broker1");
+        // An office network is no machine.
+        let none = at(&["127.0.0.1", "10.30.128.5"]).unwrap_err().to_string();
+        expect_test::expect![[r"
+            error: No host of rds.toml is this machine
+              reason:    this machine has 10.30.128.5, and no host has one of these
+              next step: name the host with --host: clients, web1, broker1, rdsh1, rdsh2, licensing1, clearing-house, admin1, dc1
+        "]]
+        .assert_eq(&none);
+        let several = at(&["10.30.0.11", "10.30.0.5"]).unwrap_err();
+        assert_eq!(
+            several.next_step.as_deref(),
+            Some("name one with --host: broker1, dc1")
+        );
+        assert!(
+            at(&[])
+                .unwrap_err()
+                .reason
+                .unwrap()
+                .starts_with("no address")
+        );
+    }
+
+    #[test]
+    fn the_estate_is_named_as_a_shell_takes_it() {
+        let args = EstateArgs {
+            file: Some("my estate.toml".into()),
+            optional: true,
+            feature: vec![("rds.gateway-udp".into(), false)],
+        };
+        assert_eq!(
+            estate_option(&args),
+            " -f 'my estate.toml' --optional --feature rds.gateway-udp=off"
+        );
+        assert_eq!(estate_option(&EstateArgs::default()), "");
+    }
+}
