@@ -7,15 +7,21 @@ mod check;
 mod checked;
 mod diagram;
 mod plan;
+mod report;
 mod rules;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use clap::{Args, Subcommand};
 
 use super::{Globals, failure::Failure, teach};
-pub(crate) use source::Source;
+pub(crate) use check::means;
+pub(crate) use checked::wire;
+pub(crate) use plan::place;
+pub(crate) use source::{Source, from_file};
+pub(crate) use watch::cause_value;
 
 /// What to do with ports.
 #[derive(Debug, Subcommand)]
@@ -105,6 +111,8 @@ const CHECK_HELP: &str = teach![
     "portico ports check -f estate.toml --from gw1          # run on gw1: what gw1 needs",
     "portico ports check -f estate.toml --from gw1 --accept skipped,reachable",
     "portico ports check -f estate.toml -o junit > check.xml",
+    "portico ports check -f estate.toml --watch --every 5m  # tell each change, until Ctrl-C",
+    "portico ports check -f estate.toml -o html > check.html # one page with a picture",
 ];
 const DIAGRAM_HELP: &str = teach![
     "portico ports diagram -f estate.toml -o svg > estate.svg",
