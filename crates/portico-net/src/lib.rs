@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod holders;
 pub mod link;
+pub mod own;
 pub mod places;
 pub mod race;
 pub mod tasks;

@@ -13,6 +13,12 @@ use rust_embed::RustEmbed;
 #[allow_missing = true]
 struct Dist;
 
+/// Whether this program can serve the web pages: they are built into it, or in debug builds in their
+/// folder.
+pub fn has_pages() -> bool {
+    Dist::get("index.html").is_some()
+}
+
 /// What pages may load. `unsafe-inline` is for styles only: the terminal sets some.
 /// The desktop viewer's worker is served with it as well, and compiles its WebAssembly under it.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \

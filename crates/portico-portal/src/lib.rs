@@ -29,6 +29,7 @@ use portico_store::{Journal, Store};
 use tower_http::timeout::TimeoutLayer;
 
 pub use api::{PREFIX, openapi_json};
+pub use assets::has_pages;
 pub use error::{ApiError, ApiResult};
 pub use peer::Peer;
 

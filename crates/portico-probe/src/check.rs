@@ -4,6 +4,7 @@
 //! [`targets`] makes targets of a plan, and [`walk()`] checks many of them within limits. Only what
 //! a plan has is ever sent anything.
 
+pub mod cause;
 mod datagram;
 mod mapped;
 mod plan;
@@ -22,8 +23,8 @@ use portico_wire::probe::{Ask, Over, Service};
 use tokio::time::Instant;
 
 pub use plan::{CheckedFlow, Targets, targets};
-pub use verdict::{Outcome, Verdict};
-pub use walk::{Pace, walk};
+pub use verdict::{Clue, Outcome, Verdict};
+pub use walk::{Pace, walk, walk_over};
 pub use what::{PorticoLink, Tls, What};
 
 /// What is to be proven.

@@ -21,7 +21,10 @@ mod seam;
 mod sqlite;
 
 pub use error::{OpenError, StoreError, WatchError};
-pub use file::backup::BackupError;
+pub use file::{
+    backup::BackupError,
+    examine::{FileReport, FileUser},
+};
 pub use journal::{
     Anchor, AnchorError, AuditEntry, AuditHash, AuditPage, AuditQuery, AuditRecord, Fault,
     FaultKind, Journal, JournalError, SessionEvent, SessionEventKind, SessionPage, SessionQuery,

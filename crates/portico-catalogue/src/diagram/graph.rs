@@ -43,6 +43,8 @@ pub(super) struct Node {
     pub(super) id: String,
     pub(super) group: usize,
     pub(super) hosts: Vec<String>,
+    /// Places in [`FlowPlan::hosts`].
+    pub(super) places: Vec<u32>,
     pub(super) roles: Vec<String>,
     pub(super) role_titles: Vec<String>,
     pub(super) is_external: bool,
@@ -244,6 +246,10 @@ fn node(
         id: format!("n{place}"),
         group: *group,
         hosts: hosts.iter().map(|host| shown(&host.id)).collect(),
+        places: members
+            .iter()
+            .filter_map(|member| u32::try_from(*member).ok())
+            .collect(),
         role_titles: roles
             .iter()
             .map(|role| shown(options.role_title(role)))

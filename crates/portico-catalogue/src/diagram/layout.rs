@@ -161,6 +161,9 @@ pub struct NodeBox {
     pub group: usize,
     /// Ids of the hosts.
     pub hosts: Vec<String>,
+    /// The same by place in [`FlowPlan::hosts`](crate::plan::FlowPlan::hosts).
+    #[serde(skip)]
+    pub places: Vec<u32>,
     /// Ids of the roles.
     pub roles: Vec<String>,
     /// Whether it stands for something outside of the estate.

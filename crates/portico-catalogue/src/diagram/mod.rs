@@ -14,6 +14,7 @@ mod layout;
 mod mermaid;
 mod place;
 mod route;
+mod state;
 mod svg;
 mod text;
 
@@ -22,6 +23,7 @@ pub use layout::{
     BundleLine, Connection, EndKind, GroupBox, GroupKind, Label, LabelItem, Layout, NodeBox, Point,
     Rect, TextLine, TextStyle,
 };
+pub use state::{LineEnds, LineState, STATE_STYLE, Sign, Tone, sign_svg};
 
 use crate::{
     Catalogue,
@@ -93,10 +95,22 @@ impl<'a> DiagramOptions<'a> {
 /// Draws `plan` as text of `format`, which ends with a line end.
 pub fn diagram(plan: &FlowPlan, format: DiagramFormat, options: &DiagramOptions<'_>) -> String {
     match format {
-        DiagramFormat::Svg => svg::write(&layout(plan, options)),
+        DiagramFormat::Svg => svg::write(&layout(plan, options), &[]),
         DiagramFormat::Mermaid => mermaid::write(&graph::Graph::of(plan, options)),
         DiagramFormat::Dot => dot::write(&graph::Graph::of(plan, options), options.title),
     }
+}
+
+/// Draws `plan` as SVG with lines that are coloured by a state: the one that `state` gives to what a
+/// line joins. Lines without one keep the colour of what they carry.
+pub fn stated(
+    plan: &FlowPlan,
+    options: &DiagramOptions<'_>,
+    state: impl Fn(&LineEnds) -> Option<LineState>,
+) -> String {
+    let layout = layout(plan, options);
+    let states: Vec<Option<LineState>> = state::ends(&layout).iter().map(state).collect();
+    svg::write(&layout, &states)
 }
 
 /// Gives everything in the picture of `plan` its place, in pixels from the upper left corner.

@@ -244,6 +244,7 @@ impl Heights<'_> {
                     id: it.id.clone(),
                     group: place,
                     hosts: it.hosts.clone(),
+                    places: it.places.clone(),
                     roles: it.roles.clone(),
                     external: it.is_external,
                     rect,

@@ -8,6 +8,8 @@ use super::{
     layout::{
         BundleLine, GroupBox, GroupKind, Label, Layout, NodeBox, Point, Rect, TextLine, TextStyle,
     },
+    state::{LineState, STATE_STYLE, sign_mark},
+    text::shown,
 };
 
 /// Radius of the corners of a line.
@@ -32,17 +34,23 @@ text{font-family:system-ui,'Segoe UI',Helvetica,Arial,'DejaVu Sans',sans-serif;f
 .bundle:hover .line{stroke-width:3}
 .display{--c:var(--display)}.web{--c:var(--web)}.product{--c:var(--product)}.directory{--c:var(--directory)}.files{--c:var(--files)}.administration{--c:var(--administration)}.names{--c:var(--names)}.other{--c:var(--other)}";
 
-pub(super) fn write(layout: &Layout) -> String {
+/// The picture; `states` are those of its bundles, or empty when lines are coloured by what they
+/// carry.
+pub(super) fn write(layout: &Layout, states: &[Option<LineState>]) -> String {
     let mut svg = String::new();
     let (width, height) = (layout.width, layout.height);
+    let (class, more_style) = match states {
+        [] => ("", ""),
+        _ => (" class=\"stated\"", STATE_STYLE),
+    };
     put(
         &mut svg,
         format_args!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"t d\">\n\
-         <title id=\"t\">{}</title>\n<desc id=\"d\">{}</desc>\n<style>{STYLE}</style>\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\"{class} width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"t d\">\n\
+         <title id=\"t\">{}</title>\n<desc id=\"d\">{}</desc>\n<style>{STYLE}{more_style}</style>\n\
          <rect class=\"page\" width=\"{width}\" height=\"{height}\"/>\n",
             escaped(&layout.title),
-            escaped(&description(layout)),
+            escaped(&description(layout, states)),
         ),
     );
     for line in &layout.texts {
@@ -51,14 +59,15 @@ pub(super) fn write(layout: &Layout) -> String {
     for group in layout.groups.iter().filter(|group| group.kind.has_frame()) {
         frame(&mut svg, group);
     }
-    for bundle in &layout.bundles {
-        path(&mut svg, bundle);
+    let state = |place: usize| states.get(place).and_then(Option::as_ref);
+    for (place, bundle) in layout.bundles.iter().enumerate() {
+        path(&mut svg, bundle, state(place));
     }
     for node in &layout.nodes {
         node_box(&mut svg, node);
     }
-    for bundle in &layout.bundles {
-        bundle_label(&mut svg, bundle);
+    for (place, bundle) in layout.bundles.iter().enumerate() {
+        bundle_label(&mut svg, bundle, state(place));
     }
     label(&mut svg, &layout.legend);
     svg.push_str("</svg>\n");
@@ -85,9 +94,9 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn description(layout: &Layout) -> String {
+fn description(layout: &Layout, states: &[Option<LineState>]) -> String {
     let mut words = layout.summary.clone();
-    for bundle in &layout.bundles {
+    for (place, bundle) in layout.bundles.iter().enumerate() {
         let services = bundle
             .connection
             .services
@@ -103,6 +112,9 @@ fn description(layout: &Layout) -> String {
         let more = bundle.connection.services.len().saturating_sub(6);
         if more > 0 {
             words.push_str(&format!(" and {more} more"));
+        }
+        if let Some(state) = states.get(place).and_then(Option::as_ref) {
+            words.push_str(&format!(": {}", shown(&state.words)));
         }
         words.push('.');
     }
@@ -232,7 +244,7 @@ fn text(svg: &mut String, line: &TextLine, soft: bool) {
     );
 }
 
-fn path(svg: &mut String, bundle: &BundleLine) {
+fn path(svg: &mut String, bundle: &BundleLine, state: Option<&LineState>) {
     let Some((tip, points)) = bundle.path.split_last() else {
         return;
     };
@@ -248,9 +260,12 @@ fn path(svg: &mut String, bundle: &BundleLine) {
         svg,
         format_args!(
             "<g class=\"bundle {}\" data-bundle=\"{}\"><title>{}</title><path class=\"line\" d=\"{}\"/>",
-            bundle.family.id(),
+            state.map_or_else(
+                || bundle.family.id().to_owned(),
+                |state| format!("tone-{}", state.tone.id())
+            ),
             bundle.id,
-            escaped(&bundle.connection.services.join(", ")),
+            title(bundle, state),
             rounded(points, neck),
         ),
     );
@@ -263,6 +278,15 @@ fn path(svg: &mut String, bundle: &BundleLine) {
             y + 4,
         ),
     );
+}
+
+/// What appears over a line.
+fn title(bundle: &BundleLine, state: Option<&LineState>) -> String {
+    let services = bundle.connection.services.join(", ");
+    match state {
+        Some(state) => escaped(&format!("{}: {services}", shown(&state.words))),
+        None => escaped(&services),
+    }
 }
 
 /// Straight pieces with round corners.
@@ -301,20 +325,32 @@ fn toward(from: Point, to: Point, by: i32) -> Point {
     }
 }
 
-fn bundle_label(svg: &mut String, bundle: &BundleLine) {
+fn bundle_label(svg: &mut String, bundle: &BundleLine, state: Option<&LineState>) {
     put(
         svg,
         format_args!(
             "<g data-bundle=\"{}\"><title>{}</title>",
             bundle.id,
-            escaped(&bundle.connection.services.join(", ")),
+            title(bundle, state),
         ),
     );
     if !bundle.path.is_empty() {
         rect(svg, bundle.label.rect, 2, "back");
     }
     label(svg, &bundle.label);
+    if let Some(state) = state {
+        let (x, y) = sign_place(bundle);
+        svg.push_str(&sign_mark((state.tone, state.sign), x, y));
+    }
     svg.push_str("</g>\n");
+}
+
+/// On the line where it begins; before the label of what stays inside.
+fn sign_place(bundle: &BundleLine) -> (i32, i32) {
+    match bundle.path.as_slice() {
+        [start, next, ..] => (start.x + (next.x - start.x).signum() * 10, start.y),
+        _ => (bundle.label.rect.x - 5, bundle.label.rect.y + 7),
+    }
 }
 
 fn label(svg: &mut String, label: &Label) {

@@ -29,7 +29,9 @@ pub use machine_config::{
 pub use machine_error::MachineTlsError;
 pub use machine_key::{KeyFileError, MachineKey};
 pub use pinned::{PinMismatch, client_config_pinned};
-pub use survey::{Authorities, CertificateSeen, TlsSurvey, client_config_survey, survey};
+pub use survey::{
+    Authorities, CertificateSeen, TlsFault, TlsSurvey, client_config_survey, survey, survey_chain,
+};
 
 /// Makes aws-lc-rs the process's provider. Call it once at start; calling it again does nothing.
 pub fn install_provider() {

@@ -48,6 +48,66 @@ pub struct TlsSurvey {
     pub chain: Vec<CertificateSeen>,
     /// What clients that check will find wrong, in sentences; empty when nothing is.
     pub findings: Vec<String>,
+    /// The same in one word each, in the same order.
+    pub faults: Vec<TlsFault>,
+}
+
+/// What is wrong with a certificate, for programs that draw conclusions from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsFault {
+    /// There is no certificate that can be read.
+    NoCertificate,
+    /// It has ended.
+    Expired,
+    /// It ends within two weeks.
+    ExpiresSoon,
+    /// It has not begun, or a clock is wrong.
+    NotYetValid,
+    /// A certificate of the chain above it has ended.
+    IssuerExpired,
+    /// It is not for the name that was asked for.
+    WrongName,
+    /// It is its own issuer.
+    SelfSigned,
+    /// No authority that this machine trusts has issued it.
+    UnknownIssuer,
+    /// The chain cannot be verified for another reason.
+    Unverifiable,
+}
+
+impl TlsFault {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::NoCertificate,
+        Self::Expired,
+        Self::ExpiresSoon,
+        Self::NotYetValid,
+        Self::IssuerExpired,
+        Self::WrongName,
+        Self::SelfSigned,
+        Self::UnknownIssuer,
+        Self::Unverifiable,
+    ];
+
+    /// In one word, for programs.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no-certificate",
+            Self::Expired => "expired",
+            Self::ExpiresSoon => "expires-soon",
+            Self::NotYetValid => "not-yet-valid",
+            Self::IssuerExpired => "issuer-expired",
+            Self::WrongName => "wrong-name",
+            Self::SelfSigned => "self-signed",
+            Self::UnknownIssuer => "unknown-issuer",
+            Self::Unverifiable => "unverifiable",
+        }
+    }
+
+    /// The one that a program means by `slug`.
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|fault| fault.slug() == slug)
+    }
 }
 
 /// A certificate of the chain. Texts are the server's and have to be escaped where they are shown.
@@ -117,6 +177,27 @@ pub fn client_config_survey() -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+/// What clients that ask for `name` will say of a chain, the server's own certificate first, which
+/// was not shown by a server but lies here in a file. There is no version of TLS in it.
+pub fn survey_chain(
+    chain: &[CertificateDer<'static>],
+    name: &ServerName<'static>,
+    authorities: &Authorities,
+    now: Timestamp,
+) -> TlsSurvey {
+    let chain = chain.get(..CHAIN_LEN_MAX).unwrap_or(chain);
+    let seen: Vec<CertificateSeen> = chain.iter().filter_map(CertificateSeen::of).collect();
+    let (faults, findings) = findings(chain, &seen, name, authorities, now)
+        .into_iter()
+        .unzip();
+    TlsSurvey {
+        version: String::new(),
+        findings,
+        faults,
+        chain: seen,
+    }
+}
+
 /// What there is to say about a connection whose handshake is done.
 pub fn survey(
     connection: &ClientConnection,
@@ -125,16 +206,13 @@ pub fn survey(
     now: Timestamp,
 ) -> TlsSurvey {
     let chain = connection.peer_certificates().unwrap_or_default();
-    let chain = chain.get(..CHAIN_LEN_MAX).unwrap_or(chain);
-    let seen: Vec<CertificateSeen> = chain.iter().filter_map(CertificateSeen::of).collect();
     TlsSurvey {
         version: match connection.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".into(),
             Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".into(),
             other => format!("{other:?}"),
         },
-        findings: findings(chain, &seen, name, authorities, now),
-        chain: seen,
+        ..survey_chain(chain, name, authorities, now)
     }
 }
 
@@ -144,24 +222,29 @@ fn findings(
     name: &ServerName<'static>,
     authorities: &Authorities,
     now: Timestamp,
-) -> Vec<String> {
+) -> Vec<(TlsFault, String)> {
     let (Some(own), Some(end)) = (seen.first(), chain.first()) else {
-        return vec!["the server shows no certificate that can be read".into()];
+        let finding = "the server shows no certificate that can be read";
+        return vec![(TlsFault::NoCertificate, finding.into())];
     };
     let mut out = Vec::new();
     if own.not_after < now {
-        out.push("the certificate has expired".into());
+        out.push((TlsFault::Expired, "the certificate has expired".into()));
     } else if own.not_after.unix_ms() - now.unix_ms() < ENDS_SOON_MS {
-        out.push("the certificate expires within two weeks".into());
+        let finding = "the certificate expires within two weeks";
+        out.push((TlsFault::ExpiresSoon, finding.into()));
     }
     if own.not_before > now {
-        out.push("the certificate is not valid yet, or a clock is wrong".into());
+        let finding = "the certificate is not valid yet, or a clock is wrong";
+        out.push((TlsFault::NotYetValid, finding.into()));
     }
     for certificate in seen.iter().skip(1).filter(|c| c.not_after < now) {
-        out.push(format!("its issuer {} has expired", certificate.subject));
+        let finding = format!("its issuer {} has expired", certificate.subject);
+        out.push((TlsFault::IssuerExpired, finding));
     }
     if webpki::name_is_wrong(end, name) {
-        out.push(format!("the certificate is not for {}", name.to_str()));
+        let finding = format!("the certificate is not for {}", name.to_str());
+        out.push((TlsFault::WrongName, finding));
     }
     // A time at which the certificate is valid, so that expiry is said once and above.
     let inside = now.unix_ms().clamp(
@@ -190,13 +273,19 @@ mod webpki {
         own: &CertificateSeen,
         authorities: &Authorities,
         inside_ms: i64,
-    ) -> Option<String> {
+    ) -> Option<(TlsFault, String)> {
         let roots = Arc::clone(&authorities.0);
         let unknown = || match own.subject == own.issuer {
-            true => "the certificate is self-signed".to_owned(),
-            false => format!(
-                "no authority that this machine trusts has issued it; its issuer is {}",
-                own.issuer
+            true => (
+                TlsFault::SelfSigned,
+                "the certificate is self-signed".to_owned(),
+            ),
+            false => (
+                TlsFault::UnknownIssuer,
+                format!(
+                    "no authority that this machine trusts has issued it; its issuer is {}",
+                    own.issuer
+                ),
             ),
         };
         let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(roots, provider()).build()
@@ -223,7 +312,10 @@ mod webpki {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature,
             )) => Some(unknown()),
             Err(Error::InvalidCertificate(_)) if own.subject == own.issuer => Some(unknown()),
-            Err(error) => Some(format!("the chain cannot be verified: {error}")),
+            Err(error) => Some((
+                TlsFault::Unverifiable,
+                format!("the chain cannot be verified: {error}"),
+            )),
         }
     }
 }

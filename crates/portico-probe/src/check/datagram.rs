@@ -9,7 +9,7 @@ use portico_net::{
 use portico_wire::probe::{Ask, Conversation, Service, Turn};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Means, Outcome, Target, Verdict};
+use super::{Clue, Means, Outcome, Target, Verdict};
 
 /// How often a question is asked.
 const ASKED_MAX: u32 = 3;
@@ -186,7 +186,11 @@ fn broken(target: &Target, error: &io::Error) -> Outcome {
                 "let {port}/udp through (flow {}), and check the routes of this machine",
                 target.flow
             ),
-        ),
+        )
+        .with_clue(match error.kind() {
+            io::ErrorKind::PermissionDenied => Clue::Prohibited,
+            _ => Clue::Unreachable,
+        }),
         _ => Outcome::new(
             Verdict::NoAnswer,
             format!("the question could not be sent: {error}"),

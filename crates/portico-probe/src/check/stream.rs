@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Means, Outcome, Target, Tls, Verdict, tls};
+use super::{Clue, Means, Outcome, Target, Tls, Verdict, tls};
 
 /// Bytes that are read at once.
 const CHUNK_LEN: usize = 4096;
@@ -240,7 +240,8 @@ pub(super) fn not_proven(target: &Target, conversation: &Conversation, heard: He
             Verdict::ReachableNotProven,
             format!("takes the connection and says nothing of {wanted}"),
             see_log,
-        ),
+        )
+        .with_clue(Clue::Silent),
         Heard::Half => match conversation.wrong() {
             // Slow is not wrong, as long as it does not look like another protocol.
             Turn::Wrong(wrong) if wrong.looks_like.is_some_and(|known| known != wanted) => {
@@ -250,12 +251,14 @@ pub(super) fn not_proven(target: &Target, conversation: &Conversation, heard: He
                 Verdict::ReachableNotProven,
                 format!("begins an answer and does not end it: \"{}\"", wrong.said),
                 see_log,
-            ),
+            )
+            .with_clue(Clue::Unfinished),
             _ => Outcome::new(
                 Verdict::ReachableNotProven,
                 "does not end its answer",
                 see_log,
-            ),
+            )
+            .with_clue(Clue::Unfinished),
         },
         Heard::Broken(error) if error.kind() == io::ErrorKind::ConnectionReset => Outcome::new(
             Verdict::Blocked,
@@ -265,7 +268,8 @@ pub(super) fn not_proven(target: &Target, conversation: &Conversation, heard: He
                  way resets the connection",
                 target.host
             ),
-        ),
+        )
+        .with_clue(Clue::Reset),
         Heard::Broken(error) => Outcome::new(
             Verdict::ReachableNotProven,
             format!("the connection broke before an answer of {wanted}: {error}"),

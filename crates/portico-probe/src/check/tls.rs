@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Means, Outcome, Target, Verdict};
+use super::{Clue, Means, Outcome, Target, Verdict};
 
 /// Bytes that are kept of what a server sends first.
 const KEPT_LEN: usize = 256;
@@ -89,14 +89,17 @@ pub(super) async fn begin<S: AsyncRead + AsyncWrite + Unpin>(
             Ok((done, seen))
         }
         Ok(Err((error, stream))) => Err(Box::new(failed(target, &stream.kept, &error))),
-        Err(_elapsed) => Err(Box::new(Outcome::new(
-            Verdict::ReachableNotProven,
-            "takes the connection and does not end the TLS handshake",
-            format!(
-                "see the log of the service on {}, and that nothing between looks into TLS",
-                target.host
-            ),
-        ))),
+        Err(_elapsed) => {
+            let outcome = Outcome::new(
+                Verdict::ReachableNotProven,
+                "takes the connection and does not end the TLS handshake",
+                format!(
+                    "see the log of the service on {}, and that nothing between looks into TLS",
+                    target.host
+                ),
+            );
+            Err(Box::new(outcome.with_clue(Clue::Silent)))
+        }
     }
 }
 
@@ -124,7 +127,8 @@ fn failed(target: &Target, kept: &[u8], error: &io::Error) -> Outcome {
                  it wants a certificate of the client",
                 target.host
             ),
-        );
+        )
+        .with_clue(Clue::TlsRefused);
     }
     let wrong = Wrong {
         said: shown(kept),

@@ -55,6 +55,12 @@ impl Verdict {
         }
     }
 
+    /// The one that a program means by `slug`.
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|verdict| verdict.slug() == slug)
+    }
+
     /// In one word, for programs and options.
     pub const fn slug(self) -> &'static str {
         match self {
@@ -70,6 +76,53 @@ impl Verdict {
     }
 }
 
+/// What the network or the server did that the verdict alone does not tell, for whoever looks for
+/// the cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Clue {
+    /// There is no way, or a firewall says so: "host unreachable", "network unreachable".
+    Unreachable,
+    /// A firewall says that it forbids it.
+    Prohibited,
+    /// The connection was made, and reset before an answer.
+    Reset,
+    /// The connection was made, and nothing came.
+    Silent,
+    /// An answer began and did not end in time.
+    Unfinished,
+    /// The server refuses the TLS handshake.
+    TlsRefused,
+}
+
+impl Clue {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Unreachable,
+        Self::Prohibited,
+        Self::Reset,
+        Self::Silent,
+        Self::Unfinished,
+        Self::TlsRefused,
+    ];
+
+    /// In one word, for programs.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Prohibited => "prohibited",
+            Self::Reset => "reset",
+            Self::Silent => "silent",
+            Self::Unfinished => "unfinished",
+            Self::TlsRefused => "tls-refused",
+        }
+    }
+
+    /// The one that a program means by `slug`.
+    pub fn from_slug(slug: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|clue| clue.slug() == slug)
+    }
+}
+
 /// What came of a check. Every text of a server in it is printable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -82,8 +135,10 @@ pub struct Outcome {
     pub next_step: Option<String>,
     /// Time that it took.
     pub took: Duration,
-    /// The address that was spoken with.
+    /// The address that was spoken with, or of which the network told something.
     pub address: Option<SocketAddr>,
+    /// What the verdict alone does not tell.
+    pub clue: Option<Clue>,
     /// What TLS showed, where it was spoken.
     pub tls: Option<TlsSurvey>,
     /// How far the server's clock is ahead, in milliseconds, where it told.
@@ -106,9 +161,18 @@ impl Outcome {
             next_step: Some(next_step.into()),
             took: Duration::ZERO,
             address: None,
+            clue: None,
             tls: None,
             clock_ahead_ms: None,
         }
+    }
+
+    /// Of a target that nobody came to.
+    pub fn unchecked() -> Self {
+        Self::skipped(
+            "the check ended before it was its turn",
+            "let the check run longer",
+        )
     }
 
     pub(super) fn skipped(why: &str, next_step: &str) -> Self {
@@ -129,6 +193,11 @@ impl Outcome {
         self
     }
 
+    pub(super) fn with_clue(mut self, clue: Clue) -> Self {
+        self.clue = Some(clue);
+        self
+    }
+
     pub(super) fn proven(proof: Proof) -> Self {
         let off = proof
             .clock_ahead_ms
@@ -143,6 +212,7 @@ impl Outcome {
             }),
             took: Duration::ZERO,
             address: None,
+            clue: None,
             tls: None,
             clock_ahead_ms: proof.clock_ahead_ms,
         }
@@ -182,19 +252,25 @@ impl Outcome {
 
     /// A connection that was not made.
     pub(super) fn undialled(error: &DialError) -> Self {
-        let verdict = match error {
-            DialError::Resolve { .. } => Verdict::NotResolvable,
-            DialError::Refused { .. } => Verdict::Refused,
-            DialError::TimedOut { .. } => Verdict::NoAnswer,
-            DialError::Unreachable { .. } => Verdict::Blocked,
-            // A firewall that rejects with "administratively prohibited" over IPv6.
-            DialError::Other { source, .. }
-                if source.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
-                Verdict::Blocked
+        let (verdict, clue, address) = match error {
+            DialError::Resolve { .. } => (Verdict::NotResolvable, None, None),
+            DialError::Refused { address, .. } => (Verdict::Refused, None, Some(*address)),
+            DialError::TimedOut { .. } => (Verdict::NoAnswer, None, None),
+            DialError::Unreachable { address, .. } => {
+                (Verdict::Blocked, Some(Clue::Unreachable), Some(*address))
             }
-            DialError::Other { .. } => Verdict::NoAnswer,
+            // A firewall that rejects with "administratively prohibited" over IPv6.
+            DialError::Other {
+                source, address, ..
+            } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                (Verdict::Blocked, Some(Clue::Prohibited), Some(*address))
+            }
+            DialError::Other { address, .. } => (Verdict::NoAnswer, None, Some(*address)),
         };
-        Self::new(verdict, error.to_string(), error.next_step())
+        Self {
+            clue,
+            address,
+            ..Self::new(verdict, error.to_string(), error.next_step())
+        }
     }
 }

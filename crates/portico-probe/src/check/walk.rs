@@ -21,6 +21,11 @@ impl Pace {
     pub const PARALLEL: u32 = 64;
     /// Checks that begin within a second, unless somebody wants others.
     pub const PER_SECOND: u32 = 200;
+
+    /// Time between two beginnings.
+    fn gap(self) -> Duration {
+        Duration::from_secs(1) / self.per_second.get()
+    }
 }
 
 /// Checks every target and tells of each as it ends. The outcomes are in the order of the targets.
@@ -28,9 +33,33 @@ pub async fn walk(
     targets: &[Target],
     means: &Means,
     pace: Pace,
+    ended: impl FnMut(usize, &Outcome),
+) -> Vec<Outcome> {
+    begin_each(targets, means, pace, pace.gap(), ended).await
+}
+
+/// The same, with the beginnings of the checks spread evenly over `over`, so that a network that is
+/// watched all day feels nothing of it. Takes longer when the pace does not allow that.
+pub async fn walk_over(
+    targets: &[Target],
+    means: &Means,
+    pace: Pace,
+    over: Duration,
+    ended: impl FnMut(usize, &Outcome),
+) -> Vec<Outcome> {
+    let count = targets.iter().filter(|target| sends(target)).count();
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    let gap = pace.gap().max(over / count);
+    begin_each(targets, means, pace, gap, ended).await
+}
+
+async fn begin_each(
+    targets: &[Target],
+    means: &Means,
+    pace: Pace,
+    gap: Duration,
     mut ended: impl FnMut(usize, &Outcome),
 ) -> Vec<Outcome> {
-    let gap = Duration::from_secs(1) / pace.per_second.get();
     let parallel = usize::try_from(pace.parallel.get()).unwrap_or(usize::MAX);
     let mut outcomes: Vec<Option<Outcome>> = vec![None; targets.len()];
     let mut waiting = targets.iter().enumerate();

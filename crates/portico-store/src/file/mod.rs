@@ -2,6 +2,7 @@
 //! commit, a few connections for reading, backup.
 
 pub(crate) mod backup;
+pub(crate) mod examine;
 pub(crate) mod lock;
 pub(crate) mod open;
 pub(crate) mod readers;

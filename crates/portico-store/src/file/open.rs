@@ -69,6 +69,13 @@ pub(crate) fn open_to_read(path: &Path, schema: &Schema) -> Result<Connection, O
     Ok(conn)
 }
 
+/// The schema that a file has, which may be older than that of this program.
+pub(super) fn schema_of(path: &Path, schema: &Schema) -> Result<i64, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = Connection::open_with_flags(path, flags).map_err(|e| failed(path, &e))?;
+    check_whose(path, &conn, schema)
+}
+
 /// A file that holds hashes and ciphertext is for its owner only; SQLite gives the files beside
 /// it the same mode.
 fn create_private(path: &Path) -> Result<(), OpenError> {
@@ -135,7 +142,7 @@ fn set_up_writer(conn: &Connection) -> rusqlite::Result<()> {
 
 /// A damaged page is better found now than at the launch that needs it. Large files would make
 /// the start wait; their pages are checked as they are read.
-fn check_whole(path: &Path, conn: &Connection) -> Result<(), OpenError> {
+pub(super) fn check_whole(path: &Path, conn: &Connection) -> Result<(), OpenError> {
     let bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
     if bytes > CHECKED_AT_OPEN_BYTES_MAX {
         return Ok(());
@@ -166,7 +173,7 @@ fn migrate(conn: &mut Connection, schema: &Schema) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn known(schema: &Schema) -> i64 {
+pub(super) fn known(schema: &Schema) -> i64 {
     i64::try_from(schema.steps.len()).unwrap_or(i64::MAX)
 }
 

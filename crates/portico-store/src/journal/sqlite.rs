@@ -23,6 +23,7 @@ use crate::{
     error::OpenError,
     file::{
         backup::{BackupError, back_up, blocking},
+        examine::{FileReport, examine},
         lock::FileLock,
         open::{failed, open_in_memory, open_to_write},
         readers::{Readers, lock},
@@ -59,6 +60,19 @@ impl SqliteJournal {
             readers: Readers::open(path, &SCHEMA)?,
             public_key,
         })
+    }
+
+    /// Looks at a file that another process may be using, and changes nothing; `None` when it does
+    /// not exist.
+    ///
+    /// # Errors
+    /// It, or its signing key, is damaged, of a later version, something else, or may not be read.
+    pub fn examine(path: &Path) -> Result<Option<FileReport>, OpenError> {
+        let report = examine(path, &SCHEMA)?;
+        if report.is_some() {
+            SigningKey::open(path)?;
+        }
+        Ok(report)
     }
 
     /// A journal in memory with a key of its own, for tests. It is gone when dropped.

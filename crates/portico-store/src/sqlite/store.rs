@@ -20,6 +20,7 @@ use crate::{
     error::{OpenError, StoreError},
     file::{
         backup::{BackupError, back_up},
+        examine::{FileReport, examine},
         lock::FileLock,
         open::{failed, open_in_memory, open_to_write},
         readers::{Readers, lock},
@@ -76,6 +77,15 @@ impl SqliteStore {
         let readers = Readers::open(path, &SCHEMA)?;
         let conn = Arc::new(Mutex::new(conn));
         Self::start(path, conn, readers, Some(file_lock), options)
+    }
+
+    /// Looks at a file that another process may be using, and changes nothing; `None` when it does
+    /// not exist.
+    ///
+    /// # Errors
+    /// It is damaged, of a later version, something else, or may not be read.
+    pub fn examine(path: &Path) -> Result<Option<FileReport>, OpenError> {
+        examine(path, &SCHEMA)
     }
 
     /// A store in memory, for tests. It is gone when dropped.

@@ -1,5 +1,6 @@
 //! `portico explain`: the decision about a launch as a tree that can be read.
 
+mod flow;
 mod session;
 
 use std::{fmt::Write, net::IpAddr};
@@ -34,6 +35,12 @@ pub(crate) enum ExplainCommand {
     /// Where a session stands, how it came there, and what each witness says of it.
     #[command(after_help = session::HELP)]
     Session(session::SessionArgs),
+    /// Why a network flow works or does not: who needs it, a check now, and the likely cause.
+    ///
+    /// Works without a server: give an estate file with -f. Only planned flows between the two hosts
+    /// are sent anything.
+    #[command(after_help = flow::HELP)]
+    Flow(flow::FlowArgs),
 }
 
 /// Which launch.
@@ -63,6 +70,7 @@ pub(crate) async fn explain(globals: &Globals, what: &ExplainCommand) -> Result<
     match what {
         ExplainCommand::Launch(args) => launch(globals, args).await,
         ExplainCommand::Session(args) => session::explain(globals, args).await,
+        ExplainCommand::Flow(args) => flow::explain(globals, args).await,
     }
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod client;
 pub(crate) mod credentials;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod failure;
 pub(crate) mod get;
@@ -156,6 +157,13 @@ pub(crate) enum Command {
         what: ports::PortsCommand,
     },
 
+    /// Say whether this node is ready: settings, ports, names, certificates, store, disk, flows.
+    ///
+    /// Works before the installation and while the server runs, and changes nothing. Ends with 1
+    /// when something failed.
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
+
     /// Read the audit log and prove that nobody changed it.
     #[command(subcommand_required = true, arg_required_else_help = true)]
     Audit {
@@ -198,6 +206,7 @@ pub(crate) async fn answer(globals: &Globals, command: Command) -> Result<String
         Command::Hosts { what } => hosts::hosts(globals, &what).await,
         Command::Tokens { what } => tokens::tokens(globals, &what).await,
         Command::Ports { what } => ports::ports(globals, &what).await,
+        Command::Doctor(args) => doctor::doctor(globals, &args).await,
         Command::Audit { what } => audit::audit(globals, &what).await,
         Command::Agent(args) => agent::agent(args).await,
     }

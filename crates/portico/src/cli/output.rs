@@ -34,6 +34,8 @@ pub(crate) enum Format {
     Dot,
     /// Results of `ports check`, for build servers.
     Junit,
+    /// Results of `ports check` as one page with a picture.
+    Html,
 }
 
 impl Format {
@@ -47,9 +49,13 @@ impl Format {
             Self::Table => table(answer),
             Self::Json => Ok(json(answer)),
             Self::Yaml => Ok(yaml(answer)),
-            Self::Csv | Self::Markdown | Self::Svg | Self::Mermaid | Self::Dot | Self::Junit => {
-                Err(self.unfit("table, json or yaml"))
-            }
+            Self::Csv
+            | Self::Markdown
+            | Self::Svg
+            | Self::Mermaid
+            | Self::Dot
+            | Self::Junit
+            | Self::Html => Err(self.unfit("table, json or yaml")),
         }
     }
 
@@ -62,7 +68,7 @@ impl Format {
         match self {
             Self::Csv => Ok(rows(answer).csv()),
             Self::Markdown => Ok(rows(answer).markdown()),
-            Self::Svg | Self::Mermaid | Self::Dot | Self::Junit => {
+            Self::Svg | Self::Mermaid | Self::Dot | Self::Junit | Self::Html => {
                 Err(self.unfit("table, json, yaml, csv or markdown"))
             }
             Self::Table | Self::Json | Self::Yaml => {
@@ -172,6 +178,14 @@ pub(crate) fn json(value: &Value) -> String {
     });
     out.push('\n');
     out
+}
+
+/// `value` as JSON on one line, without the line end.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string(), |out, unit| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\\u{unit:04x}");
+    })
 }
 
 /// `value` as YAML 1.2. Texts that YAML could take for something else are quoted.

@@ -8,7 +8,11 @@ use portico_net::tls::TlsSurvey;
 use portico_probe::check::{CheckedFlow, Outcome, Target, Verdict, What};
 use serde_json::{Value, json};
 
-use super::{catalogue::wire_of, plan::names};
+use super::{
+    catalogue::wire_of,
+    plan::names,
+    report::{self, Run},
+};
 use crate::cli::{
     failure::Failure,
     output::{Format, Rows},
@@ -22,7 +26,12 @@ pub(super) struct Checked<'c> {
     pub(super) outcomes: &'c [Outcome],
     /// Verdicts that are good enough.
     pub(super) accepted: &'c [Verdict],
+    /// When and where.
+    pub(super) run: &'c Run,
 }
+
+/// A flow, what was checked for it, and what came of it.
+pub(super) type Checkup<'c> = (&'c CheckedFlow, &'c Target, &'c Outcome);
 
 /// What would be sent where.
 pub(super) fn dry(
@@ -71,12 +80,12 @@ fn would(what: &What) -> String {
     }
 }
 
-fn host(plan: &FlowPlan, place: u32) -> &str {
+pub(super) fn host(plan: &FlowPlan, place: u32) -> &str {
     let host = plan.hosts.get(place as usize);
     host.map_or("", |host| host.id.as_str())
 }
 
-fn wire(flow: &CheckedFlow) -> String {
+pub(crate) fn wire(flow: &CheckedFlow) -> String {
     let ports = flow.ports.as_ref().map(std::slice::from_ref);
     let ports = ports_text(ports.unwrap_or_default());
     wire_of(
@@ -111,9 +120,15 @@ impl Checked<'_> {
     pub(super) fn show(&self, format: Format) -> Result<String, Failure> {
         let text = match format {
             Format::Junit => self.junit(),
-            Format::Table => self.page(),
+            Format::Html => report::html(self),
+            Format::Table => self.page(self.results()),
             format => format.show_rows(&self.answer(), |_| self.rows())?,
         };
+        self.conclude(text)
+    }
+
+    /// `text` as the answer; a required flow that is not good enough makes a failure of it.
+    pub(super) fn conclude(&self, text: String) -> Result<String, Failure> {
         let (bad, required) = self.counts();
         if bad == 0 {
             return Ok(text);
@@ -128,19 +143,19 @@ impl Checked<'_> {
         )
     }
 
-    fn results(&self) -> impl Iterator<Item = (&CheckedFlow, &Target, &Outcome)> {
+    pub(super) fn results(&self) -> impl Iterator<Item = Checkup<'_>> {
         self.flows.iter().filter_map(|flow| {
             let target = self.targets.get(flow.target)?;
             Some((flow, target, self.outcomes.get(flow.target)?))
         })
     }
 
-    fn is_good(&self, outcome: &Outcome) -> bool {
+    pub(super) fn is_good(&self, outcome: &Outcome) -> bool {
         self.accepted.contains(&outcome.verdict)
     }
 
     /// Required flows that are not good enough, and all that are required.
-    fn counts(&self) -> (usize, usize) {
+    pub(super) fn counts(&self) -> (usize, usize) {
         let required = self.results().filter(|(flow, ..)| flow.required);
         required.fold((0, 0), |(bad, all), (_, _, outcome)| {
             (bad + usize::from(!self.is_good(outcome)), all + 1)
@@ -185,10 +200,10 @@ impl Checked<'_> {
         }
     }
 
-    /// For people: a line for each flow, and below it what to do where there is something to do.
-    fn page(&self) -> String {
-        let lines: Vec<(Vec<String>, &Outcome)> = self
-            .results()
+    /// For people: a line for each of these flows, and below it what to do where there is something
+    /// to do.
+    fn page<'r>(&'r self, results: impl Iterator<Item = Checkup<'r>>) -> String {
+        let lines: Vec<(Vec<String>, &Outcome)> = results
             .map(|(flow, target, outcome)| {
                 let [from, to, _, ports, id] = cells(self.plan, flow, target)
                     .try_into()
@@ -198,7 +213,7 @@ impl Checked<'_> {
                 (vec![verdict, ends, ports, format!("[{id}]")], outcome)
             })
             .collect();
-        if lines.is_empty() {
+        if self.flows.is_empty() {
             return format!("{NONE}\n");
         }
         let shown = |text: &str| printable(text).into_owned();
@@ -225,13 +240,36 @@ impl Checked<'_> {
                 let _ = writeln!(out, "    next step: {}", shown(next_step));
             }
         }
-        let tally: Vec<String> = self
-            .tally()
-            .iter()
+        let _ = writeln!(out, "\nFlows: {}.", self.tally_words());
+        out
+    }
+
+    /// For people who saw it all go by: only what is not good enough.
+    pub(super) fn bad_page(&self) -> String {
+        self.page(
+            self.results()
+                .filter(|(_, _, outcome)| !self.is_good(outcome)),
+        )
+    }
+
+    pub(super) fn tally_words(&self) -> String {
+        let tally = self.tally();
+        let tally = tally.iter();
+        let words: Vec<String> = tally
             .map(|(verdict, count)| format!("{count} {}", verdict.name()))
             .collect();
-        let _ = writeln!(out, "\nFlows: {}.", tally.join(", "));
-        out
+        words.join(", ")
+    }
+
+    /// Counts for programs.
+    pub(super) fn totals(&self) -> Value {
+        let tally: serde_json::Map<String, Value> = self
+            .tally()
+            .into_iter()
+            .map(|(verdict, count)| (verdict.slug().to_owned(), count.into()))
+            .collect();
+        let (bad, required) = self.counts();
+        json!({ "verdicts": tally, "required": required, "required_not_good": bad })
     }
 
     fn answer(&self) -> Value {
@@ -254,15 +292,11 @@ impl Checked<'_> {
                 row
             })
             .collect();
-        let tally: serde_json::Map<String, Value> = self
-            .tally()
-            .into_iter()
-            .map(|(verdict, count)| (verdict.slug().to_owned(), count.into()))
-            .collect();
-        let (bad, required) = self.counts();
-        json!({
-            "flows": flows, "verdicts": tally, "required": required, "required_not_good": bad,
-        })
+        let mut answer = self.totals();
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("flows".to_owned(), flows.into());
+        }
+        answer
     }
 
     /// JUnit's XML as build servers read it: a suite with a case for each flow.

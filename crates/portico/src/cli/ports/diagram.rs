@@ -34,7 +34,7 @@ pub(crate) async fn diagram(globals: &Globals, args: &DiagramArgs) -> Result<Str
             let layout = diagram::layout(&plan::plan(catalogue, &source.deployment), &options);
             return globals.output.show(&value(&layout)?, |_| Ok(String::new()));
         }
-        Format::Table | Format::Csv | Format::Markdown | Format::Junit => {
+        Format::Table | Format::Csv | Format::Markdown | Format::Junit | Format::Html => {
             return Err(Failure::new("A picture is no table")
                 .reason("this form has no pictures")
                 .next_step("use -o svg, -o mermaid or -o dot; -o json gives the layout as data"));

@@ -12,16 +12,22 @@ mod diff_tests;
 mod drifted;
 mod host_state;
 mod plan;
+mod report;
 mod rules;
 mod secrets;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use clap::{Args, Subcommand};
 
 use super::{Globals, failure::Failure, teach};
-pub(crate) use source::Source;
+pub(crate) use check::means;
+pub(crate) use checked::wire;
+pub(crate) use plan::place;
+pub(crate) use source::{Source, from_file};
+pub(crate) use watch::cause_value;
 
 /// What to do with ports.
 #[derive(Debug, Subcommand)]
@@ -118,6 +124,8 @@ const CHECK_HELP: &str = teach![
     "portico ports check -f estate.toml --from gw1          # run on gw1: what gw1 needs",
     "portico ports check -f estate.toml --from gw1 --accept skipped,reachable",
     "portico ports check -f estate.toml -o junit > check.xml",
+    "portico ports check -f estate.toml --watch --every 5m  # tell each change, until Ctrl-C",
+    "portico ports check -f estate.toml -o html > check.html # one page with a picture",
 ];
 const DIFF_HELP: &str = teach![
     "portico ports diff -f estate.toml                      # this host, found by its address",

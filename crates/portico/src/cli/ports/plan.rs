@@ -222,7 +222,7 @@ fn rows(plan: &FlowPlan) -> Rows {
 }
 
 /// The place of a host that somebody named.
-pub(super) fn place(plan: &FlowPlan, id: &str, source: &str) -> Result<u32, Failure> {
+pub(crate) fn place(plan: &FlowPlan, id: &str, source: &str) -> Result<u32, Failure> {
     plan.place(id).ok_or_else(|| {
         let known = plan.hosts.iter().map(|host| host.id.as_str());
         let hint = portico_estate::document::nearest(id, known)
