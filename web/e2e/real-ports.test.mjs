@@ -91,7 +91,7 @@ describe('the Ports page', () => {
     };
     const rows = page.locator('[role=row][data-at]');
 
-    await page.goto('/console/ports');
+    await page.goto('/console/ports?tab=map');
     const map = page.getByRole('region', { name: 'Map' });
     await map.getByText('This machine', { exact: true }).waitFor();
     await map.getByText('Lab', { exact: true }).waitFor();

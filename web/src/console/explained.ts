@@ -10,6 +10,8 @@ export interface ExplainedStep {
   what: string;
   /** Who or what says so. */
   fact: string;
+  /** The host that could not be reached: what is known of the ports to it may say why. */
+  unreached?: string;
 }
 
 /** Entries of the history that one answer holds at most, as in the API. */
@@ -22,7 +24,8 @@ export function explained(answer: SessionExplained, locale: string): ExplainedSt
 
 function happened(record: HistoryRecord, locale: string): ExplainedStep {
   const [what, fact] = whatAndWhy(record, locale);
-  return { atMs: record.at, what, fact: m.fact_entry({ fact, seq: record.seq }) };
+  const step = { atMs: record.at, what, fact: m.fact_entry({ fact, seq: record.seq }) };
+  return record.event === 'failed' ? { ...step, unreached: record.host } : step;
 }
 
 function whatAndWhy(record: HistoryRecord, locale: string): [string, string] {
