@@ -377,6 +377,14 @@ describe('a session explained', () => {
     expect(steps.map((step) => step.what)).toEqual(['Now: the directory has it no more', 'On the host: not seen']);
   });
 
+  test('a flow to its host that does not work is said last', () => {
+    const broken = { flow: 'portico.gateway-host-rdp', from: 'gate', evidence: 'nothing listens' };
+    const steps = explained({ session: null, on_host: null, history: [], broken_flows: [broken] }, 'en');
+    expect(steps.at(-1)?.what).toBe(
+      'A flow to the host does not work, seen from gate: nothing listens (portico.gateway-host-rdp)',
+    );
+  });
+
   test('every reason of an end has a witness', () => {
     for (const reason of END_REASONS) expect(witness(reason), reason).not.toBe('');
     expect(witness('logged-off')).not.toBe(witness('host-closed'));

@@ -12,6 +12,7 @@ pub mod accounts;
 pub mod address;
 pub mod agent;
 pub mod backoff;
+pub mod checks;
 pub mod child;
 pub mod cli;
 pub mod enrollment;

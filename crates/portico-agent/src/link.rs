@@ -7,14 +7,17 @@ use portico_model::{
     seen::{AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, REPORT_EVERY_MS},
 };
 use portico_net::link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter};
-use portico_wire::agent::{LINK_VERSION, ToAgent, ToBroker};
+use portico_wire::agent::{CHECKS_FLOWS, LINK_VERSION, ToAgent, ToBroker};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
     time::Instant,
 };
 
-use crate::orders::{Host, ORDERS_MAX, OrderPlace, too_many};
+use crate::{
+    checks,
+    orders::{Host, ORDERS_MAX, OrderPlace, too_many},
+};
 
 /// Least and longest time between two reports that a broker can ask for, in milliseconds.
 pub const REPORT_BOUNDS_MS: (u64, u64) = (500, 8_000);
@@ -93,7 +96,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
         Err(ended) => return ended,
     };
     let mut close = std::pin::pin!(close);
-    let (outcomes, mut outcome) = mpsc::channel::<(u64, OrderOutcome)>(ORDERS_MAX);
+    let (answers, mut answer) = mpsc::channel::<ToBroker>(ORDERS_MAX);
     let mut schedule = Schedule::new(every);
     loop {
         let due = schedule.due();
@@ -106,17 +109,23 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 writer.close(Duration::from_secs(1)).await;
                 return LinkEnded::Closed;
             }
-            Some((order, outcome)) = outcome.recv() => ToBroker::Outcome { order, outcome },
+            Some(answer) = answer.recv() => answer,
             () = tokio::time::sleep_until(due) => {
                 let seen = Arc::clone(&parts.seen.borrow());
                 ToBroker::Report(schedule.now(&seen, Instant::now()))
             }
             read = reader.read::<ToAgent>(LINK_SILENCE_MAX) => match read {
                 Ok(ToAgent::Ping { ping }) => ToBroker::Pong { ping },
-                Ok(ToAgent::Order { id, order }) => match begin(&parts.host, &outcomes, id, order) {
+                Ok(ToAgent::Order { id, order }) => match begin(&parts.host, &answers, id, order) {
                     Ok(()) => continue,
                     Err(outcome) => ToBroker::Outcome { order: id, outcome },
                 },
+                Ok(ToAgent::Check { check, targets }) => {
+                    match checks::begin(&parts.host, &answers, check, targets) {
+                        Ok(()) => continue,
+                        Err(answer) => answer,
+                    }
+                }
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {
                     return LinkEnded::Refused { code, message, next_step, retry_after_ms };
                 }
@@ -154,7 +163,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
 /// its own orders waiting, and none of the places that those of other brokers need.
 fn begin(
     host: &Host,
-    outcomes: &mpsc::Sender<(u64, OrderOutcome)>,
+    answers: &mpsc::Sender<ToBroker>,
     id: u64,
     order: Order,
 ) -> Result<(), OrderOutcome> {
@@ -163,14 +172,14 @@ fn begin(
         tracing::debug!(order = id, what, "Order is refused: there are too many");
         outcome
     };
-    let slot = outcomes.clone().try_reserve_owned();
+    let slot = answers.clone().try_reserve_owned();
     let slot = slot.map_err(|_full| refused(too_many()))?;
     let place: OrderPlace = host.place().map_err(refused)?;
     tracing::info!(order = id, what, "Order");
     tokio::spawn(async move {
         let outcome = place.carry_out(order).await;
         // A link that is gone has nobody who wants to know.
-        slot.send((id, outcome));
+        slot.send(ToBroker::Outcome { order: id, outcome });
     });
     Ok(())
 }
@@ -189,6 +198,7 @@ where
     let hello = ToBroker::Hello {
         versions: vec![LINK_VERSION],
         hello,
+        abilities: vec![CHECKS_FLOWS.into()],
     };
     let sent = writer.write(&hello, LINK_SILENCE_MAX).await;
     sent.map_err(LinkEnded::Failed)?;
@@ -214,7 +224,9 @@ where
             next_step,
             retry_after_ms,
         }),
-        Ok(ToAgent::Order { .. } | ToAgent::Ping { .. }) => Err(LinkEnded::NoWelcome),
+        Ok(ToAgent::Order { .. } | ToAgent::Ping { .. } | ToAgent::Check { .. }) => {
+            Err(LinkEnded::NoWelcome)
+        }
         Err(error) => Err(LinkEnded::Failed(error)),
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     documents::Reserved,
     hosts::SeenHost,
     launch::Startable,
+    port_checks::RecheckFrom,
 };
 
 /// Hosts where launches failed lately, and whose turn it is in each pool.
@@ -141,6 +142,8 @@ impl Inner {
         let penalty = penalty::after_failure(penalties.get(host).copied(), now);
         tracing::info!(host_id = %host, failures = penalty.failures, "A launch failed on the host");
         penalties.insert(host.clone(), penalty);
+        drop(penalties);
+        self.recheck_ports(host, RecheckFrom::Here);
     }
 
     pub(crate) fn launch_opened(&self, host: &HostId) {

@@ -21,6 +21,7 @@ mod hosts;
 mod launch;
 mod log_off;
 mod own_connections;
+mod port_checks;
 mod recent;
 mod reconcile;
 mod redeem;
@@ -53,6 +54,10 @@ pub use hosts::{
     RefusedReports, ReportRefused,
 };
 pub use launch::{Launch, LaunchError};
+pub use port_checks::{
+    PORT_CHANGES_MAX, PORT_CHECK_ROWS_MAX, PortChange, PortCheckFilter, PortCheckRow,
+    PortCheckSettings, PortCheckTable, PortVantage, PortVantageState,
+};
 pub use recent::{LaunchOutcome, LaunchRecord, RECENT_LAUNCHES_MAX};
 pub use sessions::{Ended, SessionActError};
 pub use workspace::{OfferedResource, Workspace};

@@ -86,9 +86,10 @@ pub struct HostSnapshot<'a> {
 pub enum Sight {
     /// It has no agent, and was not probed yet.
     NotProbed,
-    /// It has no agent, and its probe failed.
+    /// Its protocol does not answer the gateway: by its probe, or, when its agent reports, by the
+    /// port check.
     Unreachable {
-        /// What the probe saw.
+        /// What was seen.
         detail: String,
     },
     /// It has no agent, and its probe succeeded.

@@ -112,9 +112,9 @@ pub enum NotChosen {
         /// When it was heard last.
         since: Timestamp,
     },
-    /// The probe of its protocol failed.
+    /// Its protocol does not answer the gateway.
     Unreachable {
-        /// What the probe saw.
+        /// What the probe or the port check saw.
         detail: String,
     },
     /// It was not probed yet.

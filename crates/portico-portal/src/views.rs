@@ -4,6 +4,7 @@ mod hosts;
 mod join_tokens;
 mod launches;
 mod maintenances;
+mod port_checks;
 mod ports;
 
 pub(crate) use hosts::{
@@ -14,6 +15,7 @@ pub(crate) use hosts::{
 pub(crate) use join_tokens::{JoinTokenRequest, JoinTokenView, NewJoinTokenView};
 pub(crate) use launches::LaunchRecordView;
 pub(crate) use maintenances::{MaintenanceRequest, MaintenanceView};
+pub(crate) use port_checks::{PortChangeView, PortCheckRequest, PortCheckRowView, PortChecksView};
 pub(crate) use ports::PortPlanView;
 
 use portico_model::{
@@ -648,6 +650,8 @@ pub(crate) struct SessionExplanationView {
     pub(crate) session: Option<SessionView>,
     /// What the agent of its host sees of it; absent when it sees none, or there is no agent.
     pub(crate) on_host: Option<HostSessionView>,
+    /// Flows to its host that do not work, as far as the port check knows.
+    pub(crate) broken_flows: Vec<PortCheckRowView>,
     /// What happened to it, oldest first.
     #[schema(value_type = Vec<Object>)]
     pub(crate) history: serde_json::Value,

@@ -13,7 +13,8 @@
 //!   version.
 //! - A kind that is not known is [`DecodeError::UnknownKind`], which names it; the reader notes it
 //!   and reads on, because the frame around it was whole. So a kind that the other side may ignore
-//!   is added without a new version, too.
+//!   is added without a new version, too. Where the sender has to know whether the other side can
+//!   do it, the agent names it among the `abilities` of its `hello`; [`CHECKS_FLOWS`] is one.
 //! - Everything else is a new [`LINK_VERSION`]. The agent says in its `hello` which versions it
 //!   speaks, the broker chooses the highest that both speak and says so in its `welcome`, or
 //!   answers `refused`. `hello` and `refused` themselves stay readable in every version.
@@ -27,6 +28,7 @@
 //! [`HostReport::check`](portico_model::seen::HostReport::check) and
 //! [`AgentHello::check`](portico_model::seen::AgentHello::check).
 
+mod check;
 mod codec;
 mod enrollment;
 mod framing;
@@ -34,6 +36,10 @@ mod head;
 mod link;
 mod token;
 
+pub use check::{
+    ABILITIES_MAX, ABILITY_LEN_MAX, CHECK_TARGETS_MAX, CHECK_TEXT_LEN_MAX, CHECKS_FLOWS,
+    FLOW_LEN_MAX, FlowOutcome, FlowTarget, TARGET_ADDRESS_LEN_MAX, VERDICT_LEN_MAX,
+};
 pub use codec::{DecodeError, EncodeError, KIND_LEN_MAX, LimitError, Message, decode, encode};
 pub use enrollment::{
     CHAIN_LEN_MAX, DER_LEN_MAX, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest,

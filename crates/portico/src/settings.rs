@@ -6,9 +6,12 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use portico_broker::PortCheckSettings;
 use portico_estate::document::{Document, DocumentError, Item, Table, Wrong, shortened};
+use portico_model::HostId;
 
 /// Where the settings are looked for unless told.
 pub(crate) const SETTINGS_FILE: &str = "/etc/portico/portico.toml";
@@ -18,6 +21,8 @@ const STATE_DIR: &str = "/var/lib/portico";
 const RUN_DIR: &str = "/run/portico";
 /// Bytes of a settings file.
 const FILE_BYTES_MAX: usize = 256 * 1024;
+/// Bounds of the seconds between two checks of a flow.
+const PORT_CHECK_EVERY_S: std::ops::RangeInclusive<u32> = 10..=86_400;
 /// Elements of each list.
 const LIST_LEN_MAX: usize = 100;
 
@@ -39,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) engine_socket: PathBuf,
     /// Where agents of session hosts come; `None` until the file has the section.
     pub(crate) agents: Option<Agents>,
+    /// How often the flows of the estate are checked; `None`: never.
+    pub(crate) port_checks: Option<PortCheckSettings>,
     /// What is logged, and how.
     pub(crate) log: Log,
     /// What this process does.
@@ -207,6 +214,7 @@ impl Default for Settings {
             agents: None,
             socket: Path::new(RUN_DIR).join("portico.sock"),
             engine_socket: Path::new(RUN_DIR).join("engine.sock"),
+            port_checks: Some(PortCheckSettings::default()),
             log: Log::default(),
             roles: ProcessRole::ALL.into(),
         }
@@ -279,6 +287,9 @@ fn read(document: &Document<'_>) -> Settings {
     if let Some(item) = root.optional("agents") {
         settings.agents = agents(&item, settings.listen.ip());
     }
+    if let Some(item) = root.optional("port_checks") {
+        settings.port_checks = port_checks(&item);
+    }
     if let Some(log) = root.optional("log").and_then(|item| log(&item)) {
         settings.log = log;
     }
@@ -322,6 +333,42 @@ fn agents(item: &Item<'_>, ip: IpAddr) -> Option<Agents> {
         enrollment: enrollment?,
         advertise: advertise?,
     })
+}
+
+/// How the flows of the estate are checked; `None` when they are not, or something is wrong.
+fn port_checks(item: &Item<'_>) -> Option<PortCheckSettings> {
+    let mut table = item.table("a section [port_checks]")?;
+    let usual = PortCheckSettings::default();
+    let is_on = table.optional("enabled").and_then(|item| item.truth());
+    let mut seconds = |key, usual: Duration| match table.optional(key) {
+        Some(item) => item
+            .whole_number(PORT_CHECK_EVERY_S)
+            .map(|seconds| Duration::from_secs(seconds.into())),
+        None => Some(usual),
+    };
+    let every = seconds("every_s", usual.every);
+    let again = seconds("again_s", usual.again);
+    let form = "a list such as [\"gateway\"]";
+    let own = match table.optional("own_hosts") {
+        Some(item) => list(&item, form, |item| {
+            item.parsed("the id of a host of the estate", |text| {
+                HostId::new(text).map_err(|error| {
+                    Wrong::new(
+                        format!("\"{}\" is not the id of a host: {error}", shortened(text)),
+                        "give ids of hosts of the estate",
+                    )
+                })
+            })
+        }),
+        None => Some(usual.own),
+    };
+    table.finish();
+    let settings = PortCheckSettings {
+        every: every?,
+        again: again?,
+        own: own?,
+    };
+    is_on.unwrap_or(true).then_some(settings)
 }
 
 fn origins(root: &mut Table<'_>, settings: &mut Settings) {

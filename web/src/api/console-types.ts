@@ -135,8 +135,19 @@ export interface SessionExplained {
   session?: ConsoleSession | null;
   /** What the agent of its host sees of it. */
   on_host?: HostSession | null;
+  /** Flows to its host that the port check has seen not to work; a server of before does not say. */
+  broken_flows?: BrokenFlow[];
   /** What happened to it, oldest first. */
   history: HistoryRecord[];
+}
+
+/** A flow that does not work. */
+export interface BrokenFlow {
+  /** Id in the catalogue. */
+  flow: string;
+  from: string;
+  evidence: string;
+  since_ms?: number | null;
 }
 
 export interface OrderOutcome {

@@ -453,6 +453,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ports/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The flows of the plan with their last verdicts. */
+        get: operations["checks"];
+        put?: never;
+        /** Checks now, as soon as the agents come to it. */
+        post: operations["check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ports/checks/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How verdicts changed, newest first; the last changes between each two hosts are kept. */
+        get: operations["history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ports/diagram": {
         parameters: {
             query?: never;
@@ -1422,6 +1457,93 @@ export interface components {
             /** @description Name to show. */
             title: string;
         };
+        /** @description A verdict that changed. */
+        PortChangeView: {
+            address: string;
+            /** Format: int64 */
+            at_ms: number;
+            /** @description What it was. */
+            before: string;
+            /** @description What the new one rests on. */
+            evidence: string;
+            /** @description Id in the catalogue. */
+            flow: string;
+            from: string;
+            /** Format: int32 */
+            port: number;
+            to: string;
+            /** @description What it became. */
+            verdict: string;
+        };
+        /** @description What to check now. */
+        PortCheckRequest: {
+            /** @description Only what these hosts open; without it, everything. */
+            from?: string[] | null;
+        };
+        /** @description One flow from one host to one address of another. */
+        PortCheckRowView: {
+            /** @description Its address that is asked. */
+            address: string;
+            application_protocol: string;
+            /**
+             * Format: int64
+             * @description When it was checked last.
+             */
+            checked_at_ms?: number | null;
+            /** @description What it rests on. */
+            evidence: string;
+            /** @description Id in the catalogue. */
+            flow: string;
+            /** @description The host that opens connections. */
+            from: string;
+            /** @description What an operator can do. */
+            next_step?: string | null;
+            /**
+             * Format: int32
+             * @description The port that is asked, the first of a range; `null` when the transport has none.
+             */
+            port?: number | null;
+            /**
+             * Format: int32
+             * @description The last port of the range.
+             */
+            port_last?: number | null;
+            purpose: string;
+            /** @description Whether the services fail without it. */
+            required: boolean;
+            /**
+             * Format: int64
+             * @description Since when the verdict is what it is.
+             */
+            since_ms?: number | null;
+            /** @description The host that listens. */
+            to: string;
+            /**
+             * Format: int32
+             * @description Time that the check took, in milliseconds.
+             */
+            took_ms?: number | null;
+            /** @description `tcp`, `udp`, `icmp`, or `ip` with the number of the protocol. */
+            transport: string;
+            /**
+             * @description `proven`, `reachable`, `wrong-service`, `refused`, `no-answer`, `blocked`,
+             *     `not-resolvable`, `skipped` or `not-checked`.
+             */
+            verdict: string;
+        };
+        /** @description The flows of the plan, each with its last verdict. */
+        PortChecksView: {
+            /**
+             * Format: int64
+             * @description When something was checked last; `null`: never.
+             */
+            checked_at_ms?: number | null;
+            /** @description Whether there are more rows than are shown. */
+            more: boolean;
+            rows: components["schemas"]["PortCheckRowView"][];
+            /** @description The hosts that open flows. */
+            vantages: components["schemas"]["PortVantageView"][];
+        };
         /** @description A flow: each host of `from` opens connections to each of `to`, but none to itself. */
         PortFlowView: {
             application_protocol: string;
@@ -1478,6 +1600,23 @@ export interface components {
             first: number;
             /** Format: int32 */
             last: number;
+        };
+        /**
+         * @description Whether anybody checks from a host.
+         * @enum {string}
+         */
+        PortVantageStateView: "reporting" | "silent" | "no-agent";
+        /** @description A host that opens flows. */
+        PortVantageView: {
+            /** @description What about it. */
+            detail: string;
+            host: string;
+            /**
+             * Format: int64
+             * @description When something was checked from there last.
+             */
+            last_report_at_ms?: number | null;
+            state: components["schemas"]["PortVantageStateView"];
         };
         /** @description A part of the network. */
         PortZoneView: {
@@ -1573,6 +1712,8 @@ export interface components {
         };
         /** @description What is known of a session. */
         SessionExplanationView: {
+            /** @description Flows to its host that do not work, as far as the port check knows. */
+            broken_flows: components["schemas"]["PortCheckRowView"][];
             /** @description What happened to it, oldest first. */
             history: Record<string, never>[];
             on_host?: components["schemas"]["HostSessionView"] | null;
@@ -2715,6 +2856,121 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PoolView"][];
+                };
+            };
+        };
+    };
+    checks: {
+        parameters: {
+            query?: {
+                /** @description Only those that this host opens. */
+                from?: string;
+                /** @description Only those to this host. */
+                to?: string;
+                /** @description Only those with this verdict. */
+                verdict?: string;
+                /** @description How many at most, 2000 unless told, 20000 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortChecksView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PortCheckRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    history: {
+        parameters: {
+            query?: {
+                /** @description Only those of this flow. */
+                flow?: string;
+                /** @description Only those of flows that this host opens. */
+                from?: string;
+                /** @description Only those of flows to this host. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortChangeView"][];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
         };

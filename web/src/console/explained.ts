@@ -1,5 +1,5 @@
 /** A session explained: what happened step by step, and the fact that each step rests on. */
-import type { HistoryRecord, SessionExplained } from '../api/console-types';
+import type { BrokenFlow, HistoryRecord, SessionExplained } from '../api/console-types';
 import { clock } from '../lib/time';
 import { m } from '../paraglide/messages';
 import { endedBecause, sessionState } from './words';
@@ -19,7 +19,16 @@ export const HISTORY_MAX = 500;
 
 /** Every step, oldest first; where it stands now, by the directory and by the agent, comes last. */
 export function explained(answer: SessionExplained, locale: string): ExplainedStep[] {
-  return [...answer.history.map((record) => happened(record, locale)), directory(answer, locale), onHost(answer)];
+  return [
+    ...answer.history.map((record) => happened(record, locale)),
+    directory(answer, locale),
+    onHost(answer),
+    ...(answer.broken_flows ?? []).map(broken),
+  ];
+}
+
+function broken({ flow, from, evidence }: BrokenFlow): ExplainedStep {
+  return { what: m.explain_broken_flow({ from, evidence, flow }), fact: m.fact_port_check() };
 }
 
 function happened(record: HistoryRecord, locale: string): ExplainedStep {

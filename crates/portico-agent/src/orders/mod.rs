@@ -23,7 +23,7 @@ use portico_probe::{NetProber, ProbeTarget, Prober as _};
 use portico_wire::agent::LONG_TEXT_LEN_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{identities::identities, sampler::Sampler, sessions::SeenSession};
+use crate::{checks::CHECKS_MAX, identities::identities, sampler::Sampler, sessions::SeenSession};
 
 pub use restart::RESTART_AFTER_MAX_S;
 
@@ -68,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) restarting: AtomicBool,
     pub(crate) at_once: Arc<Semaphore>,
     pub(crate) messages: Arc<Semaphore>,
+    pub(crate) checks: Arc<Semaphore>,
 }
 
 impl Host {
@@ -87,6 +88,7 @@ impl Host {
             restarting: AtomicBool::new(false),
             at_once: Arc::new(Semaphore::new(ORDERS_MAX)),
             messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
         }))
     }
 

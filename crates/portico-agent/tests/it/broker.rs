@@ -22,7 +22,8 @@ use portico_net::{
     },
 };
 use portico_wire::agent::{
-    ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, JoinToken, ToAgent, ToBroker,
+    CHECKS_FLOWS, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, JoinToken,
+    ToAgent, ToBroker,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -349,10 +350,16 @@ where
 {
     let (read, write) = tokio::io::split(stream);
     let (mut reader, mut writer) = (LinkReader::new(read), LinkWriter::new(write));
-    let Ok(ToBroker::Hello { versions, hello }) = reader.read::<ToBroker>(TIMEOUT).await else {
+    let Ok(ToBroker::Hello {
+        versions,
+        hello,
+        abilities,
+    }) = reader.read::<ToBroker>(TIMEOUT).await
+    else {
         return None;
     };
     assert_eq!(versions, [1]);
+    assert_eq!(abilities, [CHECKS_FLOWS]);
     assert_eq!(hello.check(), Ok(()));
     let (refuse, brokers) = {
         let rules = rules.lock().unwrap();

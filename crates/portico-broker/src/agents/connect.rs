@@ -21,6 +21,7 @@ use crate::{
     broker::{Broker, Inner},
     documents,
     hosts::{AgentSeam, LinkId, PeerIdentity, ReportRefused},
+    port_checks::RecheckFrom,
 };
 
 /// An agent that is refused for a reason that only people can change may ask again after so long.
@@ -68,6 +69,7 @@ impl Broker {
         match &outcome {
             Ok(welcome) => {
                 tracing::info!(host_id = %peer.host, link = %welcome.link, "Agent is connected");
+                self.0.recheck_ports(&peer.host, RecheckFrom::There);
             }
             Err(refused) => {
                 tracing::info!(host_id = %peer.host, code = refused.code, error = %refused, "Agent is refused");

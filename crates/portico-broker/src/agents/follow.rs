@@ -65,7 +65,8 @@ impl Broker {
     }
 }
 
-async fn follow<T: DeserializeOwned + Send + Sync>(
+/// Keeps a mirror as the store is, until shutdown; `changed` is told of each document.
+pub(crate) async fn follow<T: DeserializeOwned + Send + Sync>(
     inner: &Inner,
     mirror: &Mirror<T>,
     prefix: &str,

@@ -39,6 +39,7 @@ use tokio::time::Instant;
 pub use acts::{MESSAGE_LEN_MAX, RESTART_AFTER_MAX_S};
 pub use connect::{AgentRefused, AgentWelcome};
 pub use enrollment::EnrollingPeer;
+pub(crate) use follow::follow;
 use gate::Gate;
 pub use gate::{CONNECTS_AT_ONCE, CONNECTS_OF_HOST_AT_ONCE, CONNECTS_PER_S};
 pub use machine_ca::{IssuedMachine, MachineCa, MachineCaError};
@@ -46,7 +47,7 @@ pub use maintenance::{
     MAINTENANCE_HOSTS_MAX, MAINTENANCE_LENGTH_MAX_S, MAINTENANCES_MAX, Maintenance,
     MaintenanceDoing, MaintenanceError, MaintenanceProgress, MaintenanceStep, NewMaintenance,
 };
-use mirror::Mirror;
+pub(crate) use mirror::Mirror;
 use noted::{Doer, Noted};
 pub use noted::{NOTED_OF_HOST_MAX, REFUSALS_NOTED_MAX, TOKEN_REFUSALS_NOTED_MAX};
 pub(crate) use records::AgentRecord;

@@ -11,9 +11,10 @@ use portico_model::{
         AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, STALE_AFTER_MS, SeenError,
     },
 };
+use portico_wire::agent::FlowTarget;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::history::History;
+use super::{checks::WaitingCheck, history::History};
 
 /// Reports that may come in one burst, as after a network that stalled.
 pub const REPORT_BURST: u32 = 20;
@@ -34,11 +35,23 @@ impl fmt::Display for LinkId {
     }
 }
 
-/// The broker's end of a link. Both calls must return at once.
+/// The broker's end of a link. All calls must return at once.
 pub trait AgentSeam: Send + Sync {
     /// Sends an order; the answer comes by [`agent_outcome`](crate::Broker::agent_outcome). False
     /// when the link takes no more.
     fn send(&self, id: u64, order: Order) -> bool;
+
+    /// Whether the agent can prove flows.
+    fn checks_flows(&self) -> bool {
+        false
+    }
+
+    /// Sends flows to prove; the answer comes by
+    /// [`agent_checked`](crate::Broker::agent_checked). False when the agent cannot do it or the
+    /// link takes no more.
+    fn check(&self, _check: u64, _targets: Vec<FlowTarget>) -> bool {
+        false
+    }
 
     /// Ends the link. The broker has forgotten it already.
     fn close(&self, why: &str);
@@ -138,6 +151,8 @@ pub(super) struct Agent {
     pub(super) history: History,
     pub(super) refused: RefusedReports,
     pub(super) orders: BTreeMap<u64, oneshot::Sender<OrderOutcome>>,
+    /// Checks that are under way; one at a time.
+    pub(super) check: Option<WaitingCheck>,
 }
 
 /// Reports that were not taken since this broker started.
@@ -287,6 +302,7 @@ impl Agent {
         }
         self.since = Some(at);
         self.orders.clear();
+        self.check = None;
         self.link.take()
     }
 }

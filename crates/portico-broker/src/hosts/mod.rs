@@ -4,6 +4,7 @@
 //! agents for good (certificates, accepted identities, modes) is in [`agents`](crate::agents).
 
 mod agent;
+mod checks;
 mod history;
 mod orders;
 mod probes;
@@ -28,6 +29,7 @@ pub use agent::{
     AgentSeam, LinkId, PeerIdentity, REPORT_BURST, REPORT_GAP, REPORT_NUMBER_LEAP_MAX,
     RefusedReports, ReportRefused,
 };
+pub(crate) use checks::CheckError;
 pub use history::{LoadHistory, LoadPoint, PERIOD_S, POINTS_MAX};
 pub use orders::{ORDER_TIMEOUT, ORDERS_MAX, OrderError};
 pub use probes::HostState;

@@ -15,7 +15,10 @@ use portico_model::{
 };
 use portico_probe::ProbeTarget;
 
-use crate::broker::{Broker, Inner};
+use crate::{
+    broker::{Broker, Inner},
+    port_checks::RecheckFrom,
+};
 
 /// Probes at once.
 const PROBES_MAX: usize = 32;
@@ -98,9 +101,12 @@ impl Inner {
                     Ok(ok) => (true, ok.detail),
                     Err(error) => (false, error.detail),
                 };
-                self.hosts
-                    .probes
-                    .saw(id, target, reachable, detail, self.clock.now());
+                let probes = &self.hosts.probes;
+                let now = self.clock.now();
+                if probes.saw(id.clone(), target, reachable, detail, now) {
+                    // What the port check shows of the host shall not say something else.
+                    self.recheck_ports(&id, RecheckFrom::Here);
+                }
             })
             .await;
     }
@@ -127,6 +133,7 @@ impl Probes {
         (state.target == ProbeTarget::from(host)).then(|| state.clone())
     }
 
+    /// Keeps what a probe saw; whether it is something new.
     fn saw(
         &self,
         id: HostId,
@@ -134,13 +141,14 @@ impl Probes {
         reachable: bool,
         detail: String,
         now: Timestamp,
-    ) {
+    ) -> bool {
         let mut states = self.lock();
         let before = states.get(&id).filter(|state| state.target == target);
         let same = before.filter(|state| state.reachable == reachable);
         if same.is_none() {
             tracing::info!(host_id = %id, reachable, detail, "Host changed its state");
         }
+        let is_new = same.is_none();
         let since = same.map_or(now, |state| state.since);
         states.insert(
             id,
@@ -152,6 +160,7 @@ impl Probes {
                 target,
             },
         );
+        is_new
     }
 
     /// Forgets the hosts that are not in `estate`.

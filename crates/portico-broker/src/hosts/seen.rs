@@ -50,7 +50,14 @@ impl Inner {
         SeenHost {
             sight: match host.agent {
                 AgentMode::None => self.hosts.probes.reachability(id, host).into(),
-                AgentMode::Required => self.sight(record, agent, now),
+                AgentMode::Required => match self.sight(record, agent, now) {
+                    // It lives; whether the gateway gets to it is another question.
+                    Sight::Fresh => match self.port_bar(id, host, now) {
+                        Some(detail) => Sight::Unreachable { detail },
+                        None => Sight::Fresh,
+                    },
+                    other => other,
+                },
             },
             mode: self.mode_of(id, boot.as_deref()),
             trusted,

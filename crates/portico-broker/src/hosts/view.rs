@@ -254,14 +254,12 @@ impl Inner {
         sight: &Sight,
     ) -> AgentOverview {
         let state = match sight {
-            Sight::Fresh => AgentState::Connected,
+            // Of a host with agent it is said only while that reports.
+            Sight::Fresh | Sight::Unreachable { .. } => AgentState::Connected,
             Sight::WaitingForApproval => AgentState::Waiting,
             Sight::Revoked => AgentState::Revoked,
             Sight::NeverJoined => AgentState::NeverJoined,
-            Sight::Silent { .. }
-            | Sight::NotProbed
-            | Sight::Reachable
-            | Sight::Unreachable { .. } => AgentState::Silent,
+            Sight::Silent { .. } | Sight::NotProbed | Sight::Reachable => AgentState::Silent,
         };
         let agents = self.hosts.lock();
         let agent = agents.get(id);

@@ -13,6 +13,7 @@ mod estate;
 mod failure;
 mod launch;
 mod people;
+mod port_checks;
 mod sessions;
 mod tickets;
 mod trouble;

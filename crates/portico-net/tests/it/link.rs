@@ -231,6 +231,7 @@ async fn a_message_that_is_too_large_is_not_sent_and_the_link_goes_on() {
             cpus: 1,
             identities: vec![],
         },
+        abilities: vec![],
     };
     let error = writer.write(&too_large, LIMIT).await.unwrap_err();
     assert!(matches!(error, LinkError::Encode(_)) && error.goes_on());

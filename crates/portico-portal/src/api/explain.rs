@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use portico_broker::ExplainError;
+use portico_broker::{ExplainError, PortCheckFilter};
 use portico_brokering::Action;
 use portico_model::{ResourceId, SessionId, UserId, session::Session};
 use portico_store::SessionQuery;
@@ -14,11 +14,16 @@ use crate::{
     error::ErrorBody,
     json::Json,
     signed_in::{Changing, SignedIn, require},
-    views::{ExplainLaunchRequest, HostSessionView, SessionExplanationView, SessionView},
+    views::{
+        ExplainLaunchRequest, HostSessionView, PortCheckRowView, SessionExplanationView,
+        SessionView,
+    },
 };
 
 /// Events of a session that are told.
 const HISTORY_MAX: usize = 500;
+/// Flows to its host that are looked through.
+const FLOWS_MAX: usize = 2_000;
 
 /// Explains a launch without launching.
 #[utoipa::path(post, path = "/explain/launch", tag = "console",
@@ -109,15 +114,33 @@ pub(super) async fn explain_session(
         Some(session) => on_host(&portal, session).await?,
         None => None,
     };
+    let broken_flows = match &session {
+        Some(session) => broken_flows(&portal, session).await?,
+        None => Vec::new(),
+    };
     let records = history.records.iter().rev();
     Ok(Json(SessionExplanationView {
         session: session
             .as_ref()
             .map(|session| SessionView::new(session, &estate)),
         on_host: seen,
+        broken_flows,
         history: serde_json::to_value(records.collect::<Vec<_>>())
             .map_err(ApiError::unavailable)?,
     }))
+}
+
+/// The flows to a session's host that do not work.
+async fn broken_flows(portal: &Portal, session: &Session) -> ApiResult<Vec<PortCheckRowView>> {
+    let filter = PortCheckFilter {
+        to: Some(session.host.clone()),
+        limit: FLOWS_MAX,
+        ..PortCheckFilter::default()
+    };
+    let table = portal.broker.port_checks(&filter).await;
+    let table = table.map_err(ApiError::unavailable)?;
+    let broken = table.rows.iter().filter(|row| row.is_failure());
+    Ok(broken.map(PortCheckRowView::from).collect())
 }
 
 /// The session as the agent of its host sees it.

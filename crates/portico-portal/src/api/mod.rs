@@ -8,6 +8,7 @@ mod explain;
 mod hosts;
 mod launches;
 mod maintenances;
+mod port_checks;
 mod ports;
 mod sessions;
 mod setup;
@@ -113,7 +114,9 @@ pub(crate) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ports::roles))
         .routes(routes!(ports::plan))
         .routes(routes!(ports::rules))
-        .routes(routes!(ports::diagram));
+        .routes(routes!(ports::diagram))
+        .routes(routes!(port_checks::checks, port_checks::check))
+        .routes(routes!(port_checks::history));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, endpoints)
 }
 

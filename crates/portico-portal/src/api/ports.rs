@@ -184,7 +184,7 @@ fn data<T: Serialize>(of: &T) -> ApiResult<Json<serde_json::Value>> {
         .map_err(ApiError::unavailable)
 }
 
-fn unknown(what: &str, given: &str, known: &[&'static str]) -> ApiError {
+pub(super) fn unknown(what: &str, given: &str, known: &[&'static str]) -> ApiError {
     let hint = nearest(given, known.iter().copied())
         .map(|near| format!("; did you mean {near}?"))
         .unwrap_or_default();

@@ -59,6 +59,7 @@ fn body(path: &str) -> Value {
             "hosts": ["sh1"], "starts_at_ms": 0, "ends_at_ms": 1, "warn_before_s": 0,
             "drain_before_s": 0, "text": "", "restart": false, "at_once": 1,
         }),
+        "/api/v1/ports/checks" => json!({"from": ["sh1"]}),
         "/api/v1/explain/launch" => json!({"user": "ulla", "resource": "desktop"}),
         _ => json!({"file_name": "e", "text": "version = 1"}),
     }

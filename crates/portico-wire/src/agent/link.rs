@@ -6,6 +6,7 @@ use portico_model::seen::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    check::{FlowOutcome, FlowTarget, check_abilities, check_outcomes, check_targets},
     codec::{LimitError, Message, at_most, text},
     framing::FRAME_LEN_MAX,
 };
@@ -31,6 +32,9 @@ pub enum ToBroker {
         versions: Vec<u16>,
         /// Who it is.
         hello: AgentHello,
+        /// What it can do beyond the first version, such as [`CHECKS_FLOWS`](super::CHECKS_FLOWS).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        abilities: Vec<String>,
     },
     /// How the host is.
     Report(HostReport),
@@ -45,6 +49,16 @@ pub enum ToBroker {
     Pong {
         /// Its number.
         ping: u64,
+    },
+    /// Answer to a check: one for each.
+    Checked {
+        /// Number of the check.
+        check: u64,
+        /// What came of the targets, each once.
+        outcomes: Vec<FlowOutcome>,
+        /// Why nothing was checked; then there are no outcomes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
     },
 }
 
@@ -84,18 +98,39 @@ pub enum ToAgent {
         /// Its number.
         ping: u64,
     },
+    /// Prove these flows from there, and nothing else. Answered by [`ToBroker::Checked`].
+    Check {
+        /// Its number on this link.
+        check: u64,
+        /// What.
+        targets: Vec<FlowTarget>,
+    },
 }
 
 impl Message for ToBroker {
-    const KINDS: &'static [&'static str] = &["hello", "report", "outcome", "pong"];
+    const KINDS: &'static [&'static str] = &["hello", "report", "outcome", "pong", "checked"];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
     fn check(&self) -> Result<(), LimitError> {
         match self {
-            Self::Hello { versions, .. } => {
-                at_most("versions", "items", versions.len(), VERSIONS_MAX)
+            Self::Hello {
+                versions,
+                abilities,
+                ..
+            } => {
+                at_most("versions", "items", versions.len(), VERSIONS_MAX)?;
+                check_abilities(abilities)
             }
             Self::Outcome { outcome, .. } => check_outcome(outcome),
+            Self::Checked {
+                outcomes, refused, ..
+            } => {
+                check_outcomes(outcomes)?;
+                match refused {
+                    Some(refused) => text("refused", refused, LONG_TEXT_LEN_MAX),
+                    None => Ok(()),
+                }
+            }
             // The broker checks a report whole and says which host sent it.
             Self::Report(_) | Self::Pong { .. } => Ok(()),
         }
@@ -103,7 +138,7 @@ impl Message for ToBroker {
 }
 
 impl Message for ToAgent {
-    const KINDS: &'static [&'static str] = &["welcome", "refused", "order", "ping"];
+    const KINDS: &'static [&'static str] = &["welcome", "refused", "order", "ping", "check"];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
     fn check(&self) -> Result<(), LimitError> {
@@ -117,6 +152,7 @@ impl Message for ToAgent {
             } => check_refusal(code, message, next_step),
             Self::Order { order, .. } => check_order(order),
             Self::Ping { .. } => Ok(()),
+            Self::Check { targets, .. } => check_targets(targets),
         }
     }
 }

@@ -74,6 +74,24 @@ fn on_host() -> SessionOnHost {
     }
 }
 
+fn flow_target() -> FlowTarget {
+    FlowTarget {
+        flow: "windows-services.ldap-tcp".into(),
+        address: "2001:db8::5".into(),
+        port: 389,
+    }
+}
+
+fn flow_outcome(target: u16) -> FlowOutcome {
+    FlowOutcome {
+        target,
+        verdict: "no-answer".into(),
+        evidence: "nothing came back from \"dc1\" within 3 s".into(),
+        next_step: (target > 0).then(|| "see whether a firewall drops it".into()),
+        took_ms: 3_000,
+    }
+}
+
 fn to_broker() -> Vec<(&'static str, ToBroker)> {
     vec![
         (
@@ -81,6 +99,15 @@ fn to_broker() -> Vec<(&'static str, ToBroker)> {
             ToBroker::Hello {
                 versions: vec![1, 2],
                 hello: hello(),
+                abilities: vec![],
+            },
+        ),
+        (
+            "hello-able",
+            ToBroker::Hello {
+                versions: vec![1],
+                hello: hello(),
+                abilities: vec![CHECKS_FLOWS.into()],
             },
         ),
         ("report", ToBroker::Report(report())),
@@ -94,6 +121,22 @@ fn to_broker() -> Vec<(&'static str, ToBroker)> {
             },
         ),
         ("pong", ToBroker::Pong { ping: u64::MAX }),
+        (
+            "checked",
+            ToBroker::Checked {
+                check: 4,
+                outcomes: vec![flow_outcome(0), flow_outcome(1)],
+                refused: None,
+            },
+        ),
+        (
+            "checked-not",
+            ToBroker::Checked {
+                check: 5,
+                outcomes: vec![],
+                refused: Some("the agent has checks of another broker".into()),
+            },
+        ),
     ]
 }
 
@@ -140,6 +183,13 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
             ),
         ),
         ("ping", ToAgent::Ping { ping: 1 }),
+        (
+            "check",
+            ToAgent::Check {
+                check: 4,
+                targets: vec![flow_target(), flow_target()],
+            },
+        ),
     ]
 }
 
@@ -345,11 +395,17 @@ fn limits_hold_when_writing_and_when_reading() {
         let json = serde_json::to_vec(beyond).unwrap();
         assert_eq!(decode::<M>(&json).err(), Some(DecodeError::Limit(limit)));
     }
-    let hello = |len| ToBroker::Hello {
+    let hello = |len, abilities, ability| ToBroker::Hello {
         versions: vec![1; len],
         hello: hello(),
+        abilities: vec![long(ability); abilities],
     };
-    check(&hello(VERSIONS_MAX), &hello(VERSIONS_MAX + 1), "versions");
+    let max = VERSIONS_MAX;
+    check(&hello(max, 0, 0), &hello(max + 1, 0, 0), "versions");
+    let max = ABILITIES_MAX;
+    check(&hello(1, max, 1), &hello(1, max + 1, 1), "abilities");
+    let max = ABILITY_LEN_MAX;
+    check(&hello(1, 1, max), &hello(1, 1, max + 1), "ability");
     let outcome = |len| ToBroker::Outcome {
         order: 1,
         outcome: OrderOutcome::Failed { detail: long(len) },
@@ -411,6 +467,73 @@ fn limits_hold_when_writing_and_when_reading() {
         software: String::new(),
     };
     check(&join(SECRET_LEN_MAX), &join(SECRET_LEN_MAX + 1), "secret");
+}
+
+#[test]
+fn limits_of_checks_hold_when_writing_and_when_reading() {
+    fn check<M: Message>(at_limit: &M, beyond: &M, field: &str) {
+        encode(at_limit).unwrap();
+        let Err(EncodeError::Limit(limit)) = encode(beyond) else {
+            panic!("{field} may be of any length");
+        };
+        assert_eq!(limit.field, field);
+        let json = serde_json::to_vec(beyond).unwrap();
+        assert_eq!(decode::<M>(&json).err(), Some(DecodeError::Limit(limit)));
+    }
+    let long = |len: usize| "x".repeat(len);
+    let order = |count, flow, address| ToAgent::Check {
+        check: 1,
+        targets: vec![
+            FlowTarget {
+                flow: long(flow),
+                address: long(address),
+                port: 1,
+            };
+            count
+        ],
+    };
+    let (most, flow, address) = (CHECK_TARGETS_MAX, FLOW_LEN_MAX, TARGET_ADDRESS_LEN_MAX);
+    let largest = order(most, flow, address);
+    check(&largest, &order(most + 1, flow, address), "targets");
+    check(&largest, &order(1, flow + 1, 1), "flow");
+    check(&largest, &order(1, 1, address + 1), "address");
+    let answer = |count, verdict, evidence, next_step, refused| ToBroker::Checked {
+        check: 1,
+        outcomes: vec![
+            FlowOutcome {
+                target: 0,
+                verdict: long(verdict),
+                evidence: long(evidence),
+                next_step: Some(long(next_step)),
+                took_ms: u32::MAX,
+            };
+            count
+        ],
+        refused: Some(long(refused)),
+    };
+    let (verdict, text) = (VERDICT_LEN_MAX, CHECK_TEXT_LEN_MAX);
+    let largest = answer(most, verdict, text, text, LONG_TEXT_LEN_MAX);
+    check(&largest, &answer(most + 1, 1, 1, 1, 1), "outcomes");
+    check(&largest, &answer(1, verdict + 1, 1, 1, 1), "verdict");
+    check(&largest, &answer(1, 1, text + 1, 1, 1), "evidence");
+    check(&largest, &answer(1, 1, 1, text + 1, 1), "next_step");
+    let refused = answer(0, 0, 0, 0, LONG_TEXT_LEN_MAX + 1);
+    check(&largest, &refused, "refused");
+}
+
+#[test]
+fn a_hello_without_abilities_is_one_of_an_agent_that_has_none() {
+    let (_, with) = to_broker().swap_remove(1);
+    let ToBroker::Hello { abilities, .. } = with else {
+        panic!("another message");
+    };
+    assert_eq!(abilities, [CHECKS_FLOWS]);
+    let hello = br#"{"kind":"hello","versions":[1],"hello":{"host":"sh1","software":"x",
+        "boot":"b","system":"s","cpus":1}}"#;
+    assert!(matches!(
+        decode::<ToBroker>(hello).unwrap(),
+        ToBroker::Hello { abilities, .. } if abilities.is_empty()
+    ));
 }
 
 #[test]
@@ -626,7 +749,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frame_that_was_changed_is_handled(which in 0..15_usize, at in any::<usize>(), to in any::<u8>()) {
+    fn any_frame_that_was_changed_is_handled(which in 0..19_usize, at in any::<usize>(), to in any::<u8>()) {
         let mut frames: Vec<Vec<u8>> = Vec::new();
         frames.extend(to_broker().iter().map(|(_, m)| encode(m).unwrap()));
         frames.extend(to_agent().iter().map(|(_, m)| encode(m).unwrap()));

@@ -18,6 +18,7 @@ pub(crate) const HELP: &str = teach![
     "portico get hosts                    # what answers, and what does not, and why",
     "portico get hosts sh1 -o yaml        # everything about one host",
     "portico get sessions -o json         # for programs, in the schema of the HTTP API",
+    "portico get port-checks -o json      # each flow of the plan with its last verdict",
     "portico get estate > estate.toml     # the whole estate as a file, without passwords",
 ];
 
@@ -60,6 +61,9 @@ pub(crate) enum GetKind {
     /// What sessions may do.
     #[value(alias = "policy", alias = "session-policies")]
     Policies,
+    /// Flows of the plan, with what agents and Portico itself saw of each last.
+    #[value(alias = "port-check")]
+    PortChecks,
     /// The whole estate, as a file that `portico apply` takes.
     Estate,
 }
@@ -70,6 +74,8 @@ enum Source {
     List(&'static str),
     /// A table of the estate, by id.
     OfEstate(&'static str),
+    /// Rows within an answer.
+    PortChecks,
 }
 
 impl GetKind {
@@ -84,6 +90,7 @@ impl GetKind {
             Self::Groups => "group",
             Self::Entitlements => "entitlement",
             Self::Policies => "session policy",
+            Self::PortChecks => "flow to check",
             Self::Estate => "estate",
         }
     }
@@ -98,6 +105,7 @@ impl GetKind {
             Self::Groups => Source::OfEstate("groups"),
             Self::Entitlements => Source::OfEstate("entitlements"),
             Self::Policies => Source::OfEstate("session_policies"),
+            Self::PortChecks => Source::PortChecks,
             Self::Estate => Source::OfEstate(""),
         }
     }
@@ -112,10 +120,14 @@ impl GetKind {
             Self::Groups => GROUPS,
             Self::Entitlements => ENTITLEMENTS,
             Self::Policies => POLICIES,
+            Self::PortChecks => PORT_CHECKS,
             Self::Estate => &[],
         }
     }
 }
+
+/// All rows that one answer may have.
+const PORT_CHECKS_PATH: &str = "/ports/checks?limit=20000";
 
 const POOLS: &[Column] = &[
     text("id"),
@@ -199,6 +211,24 @@ const POLICIES: &[Column] = &[
     text("microphone"),
 ];
 
+const PORT_CHECKS: &[Column] = &[
+    text("verdict"),
+    text("from"),
+    text("to"),
+    text("address"),
+    text("transport"),
+    number("port"),
+    text("flow"),
+    text("required"),
+    time("since", "since_ms"),
+    time("checked", "checked_at_ms"),
+    text("evidence"),
+    Column {
+        heading: "next step",
+        ..text("next_step")
+    },
+];
+
 /// Shows what there is.
 pub(crate) async fn get(globals: &Globals, args: &GetArgs) -> Result<String, Failure> {
     let client = globals.client()?;
@@ -234,6 +264,10 @@ pub(crate) fn estate_file(estate: &Value) -> Result<String, Failure> {
 async fn items(client: &ApiClient, kind: GetKind) -> Result<Vec<Value>, Failure> {
     match kind.source() {
         Source::List(path) => typed(&client.get(path).await?),
+        Source::PortChecks => {
+            let answer = client.get(PORT_CHECKS_PATH).await?;
+            typed(answer.get("rows").unwrap_or(&Value::Null))
+        }
         Source::OfEstate(field) => Ok(of_estate(&client.get("/estate").await?, field)),
     }
 }

@@ -212,6 +212,14 @@ fn hostile_lists() -> Vec<(GetKind, Value)> {
             json!([{"id": "d", "clipboard": "both", "drive": "read-write", "printer": "off",
                 "idle_timeout_s": 3600, "total_timeout_s": 0, "microphone": "on"}]),
         ),
+        (
+            GetKind::PortChecks,
+            json!([{"flow": "portico.gateway-host-rdp", "application_protocol": "RDP",
+                "purpose": "Desktops", "from": "gate", "to": "sh1", "address": "10.0.0.1",
+                "transport": "tcp", "port": 3389, "port_last": null, "required": true,
+                "verdict": "refused", "evidence": name, "next_step": name, "took_ms": 3,
+                "checked_at_ms": 1_763_696_000_000_i64, "since_ms": 1_763_695_000_000_i64}]),
+        ),
     ]
 }
 

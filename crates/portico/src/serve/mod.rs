@@ -30,7 +30,10 @@ use portico_net::{
     unix,
 };
 use portico_portal::{ApiError, Peer, Portal, PortalParts};
-use portico_probe::NetProber;
+use portico_probe::{
+    NetProber,
+    check::{self, Means},
+};
 use portico_store::{Journal, SqliteJournal, SqliteStore, Store};
 use tower::ServiceExt;
 
@@ -163,6 +166,14 @@ async fn all(settings: Settings, place: engine_child::Place) -> anyhow::Result<(
         let (broker, stop) = (broker.clone(), stop.clone());
         services.spawn("agents", async move {
             broker.serve_agents(listeners, stop).await;
+        });
+    }
+    if let Some(checks) = settings.port_checks.clone() {
+        let (broker, stop) = (broker.clone(), stop.clone());
+        let means = Means::of_machine(check::Limits::default(), Arc::clone(&clock))
+            .context("cannot read the certificate authorities of this machine")?;
+        services.spawn("port checks", async move {
+            broker.check_ports(checks, means, stop).await;
         });
     }
     {

@@ -111,6 +111,31 @@ fn a_missing_file_is_an_error_only_when_it_was_named() {
 }
 
 #[test]
+fn port_checks_are_on_until_the_file_says_otherwise() {
+    let parse = |text: &str| Settings::parse("portico.toml", text).map(|made| made.port_checks);
+    assert_eq!(parse("").unwrap(), Some(PortCheckSettings::default()));
+    assert_eq!(parse("[port_checks]\nenabled = false\n").unwrap(), None);
+    let text = "[port_checks]\nevery_s = 60\nagain_s = 10\nown_hosts = [\"gate\"]\n";
+    let settings = parse(text).unwrap().unwrap();
+    assert_eq!(settings.every, Duration::from_secs(60));
+    assert_eq!(settings.again, Duration::from_secs(10));
+    assert_eq!(settings.own, [HostId::new("gate").unwrap()]);
+    for wrong in [
+        "every_s = 9",
+        "again_s = 90000",
+        "own_hosts = [\"a b\"]",
+        "own_hosts = []",
+        "enabled = 1",
+        "every = 60",
+    ] {
+        assert!(
+            parse(&format!("[port_checks]\n{wrong}\n")).is_err(),
+            "{wrong}"
+        );
+    }
+}
+
+#[test]
 fn agents_are_off_until_the_file_names_where_they_come() {
     let settings = Settings::parse("portico.toml", "listen = \"10.0.0.5:443\"\n").unwrap();
     assert_eq!(settings.agents, None);

@@ -12,7 +12,8 @@ use portico_net::{
     tls::{MachineTlsError, PeerMachine},
 };
 use portico_wire::agent::{
-    FrameError, Head, LINK_VERSION, ToAgent, ToBroker, decode, decode_report, head,
+    CHECKS_FLOWS, FlowTarget, FrameError, Head, LINK_VERSION, ToAgent, ToBroker, decode,
+    decode_report, head,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -177,7 +178,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
     ) -> Result<(LinkId, Inbox), String> {
         let text = |error: LinkError| error.to_string();
         let first: ToBroker = self.reader.read(HELLO_TIMEOUT).await.map_err(text)?;
-        let ToBroker::Hello { versions, hello } = first else {
+        let ToBroker::Hello {
+            versions,
+            hello,
+            abilities,
+        } = first
+        else {
             return Err("the first message was no hello".into());
         };
         if !versions.contains(&LINK_VERSION) {
@@ -195,7 +201,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                 .map_err(text)?;
             return Err("it speaks another version".into());
         }
-        let (seam, inbox) = channel();
+        let checks = abilities.iter().any(|ability| ability == CHECKS_FLOWS);
+        let (seam, inbox) = channel(checks);
         match broker.agent_connected(peer, hello, seam).await {
             Ok(welcome) => {
                 guest.is_welcome();
@@ -245,7 +252,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                 () = shutdown.cancelled() => return "the broker stops".into(),
                 () = inbox.closed.cancelled() => return inbox.why(),
                 order = inbox.orders.recv() => match order {
-                    Some((id, order)) => Next::Write(ToAgent::Order { id, order }),
+                    Some(message) => Next::Write(message),
                     None => return "the broker has forgotten the link".into(),
                 },
                 _tick = pings.tick() => {
@@ -328,6 +335,11 @@ async fn take(
     }
     match decode::<ToBroker>(frame)? {
         ToBroker::Outcome { order, outcome } => broker.agent_outcome(host, link, order, outcome),
+        ToBroker::Checked {
+            check,
+            outcomes,
+            refused,
+        } => broker.agent_checked(host, link, check, outcomes, refused),
         ToBroker::Pong { .. } => {}
         ToBroker::Hello { .. } | ToBroker::Report(_) => {
             tracing::debug!(host_id = %host, "A second hello is passed over");
@@ -338,24 +350,27 @@ async fn take(
 
 /// The broker's side of the seam.
 struct Mailbox {
-    orders: mpsc::Sender<(u64, Order)>,
+    orders: mpsc::Sender<ToAgent>,
+    /// Whether the agent can check flows.
+    checks: bool,
     closed: ShutdownToken,
     why: Arc<Mutex<Option<String>>>,
 }
 
 /// The link's side of it.
 struct Inbox {
-    orders: mpsc::Receiver<(u64, Order)>,
+    orders: mpsc::Receiver<ToAgent>,
     closed: ShutdownToken,
     why: Arc<Mutex<Option<String>>>,
 }
 
-fn channel() -> (Arc<dyn AgentSeam>, Inbox) {
+fn channel(checks: bool) -> (Arc<dyn AgentSeam>, Inbox) {
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let closed = ShutdownToken::new();
     let why = Arc::new(Mutex::new(None));
     let mailbox = Mailbox {
         orders: sender,
+        checks,
         closed: closed.clone(),
         why: Arc::clone(&why),
     };
@@ -369,7 +384,16 @@ fn channel() -> (Arc<dyn AgentSeam>, Inbox) {
 
 impl AgentSeam for Mailbox {
     fn send(&self, id: u64, order: Order) -> bool {
-        self.orders.try_send((id, order)).is_ok()
+        self.orders.try_send(ToAgent::Order { id, order }).is_ok()
+    }
+
+    fn checks_flows(&self) -> bool {
+        self.checks
+    }
+
+    fn check(&self, check: u64, targets: Vec<FlowTarget>) -> bool {
+        let message = ToAgent::Check { check, targets };
+        self.checks && self.orders.try_send(message).is_ok()
     }
 
     fn close(&self, why: &str) {

@@ -23,7 +23,7 @@ use portico_net::{
     clock::ManualClock,
     tls::{BuiltInCa, MachineKey, PeerMachine},
 };
-use portico_wire::agent::{EnrollmentAnswer, EnrollmentRequest, JoinToken};
+use portico_wire::agent::{EnrollmentAnswer, EnrollmentRequest, FlowTarget, JoinToken};
 use tempfile::TempDir;
 
 use crate::estate::{START, TestEstate, owner};
@@ -97,6 +97,9 @@ pub(crate) struct FakeLink {
     pub(crate) orders: Mutex<Vec<(u64, Order)>>,
     pub(crate) closed: Mutex<Option<String>>,
     pub(crate) is_full: std::sync::atomic::AtomicBool,
+    /// Whether the agent says that it can check flows.
+    pub(crate) is_able: std::sync::atomic::AtomicBool,
+    pub(crate) checks: Mutex<Vec<(u64, Vec<FlowTarget>)>>,
 }
 
 impl AgentSeam for FakeLink {
@@ -105,6 +108,15 @@ impl AgentSeam for FakeLink {
             return false;
         }
         self.orders.lock().unwrap().push((id, order));
+        true
+    }
+
+    fn checks_flows(&self) -> bool {
+        self.is_able.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn check(&self, check: u64, targets: Vec<FlowTarget>) -> bool {
+        self.checks.lock().unwrap().push((check, targets));
         true
     }
 

@@ -23,7 +23,8 @@ use portico_net::{
     },
 };
 use portico_wire::agent::{
-    ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, LINK_VERSION, ToAgent, ToBroker,
+    CHECKS_FLOWS, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, FlowOutcome,
+    LINK_VERSION, ToAgent, ToBroker,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
@@ -75,7 +76,11 @@ impl<S: AsyncRead + AsyncWrite> Wire<S> {
 
     async fn greet(&mut self, host: &str, versions: Vec<u16>) -> Result<ToAgent, LinkError> {
         let hello = hello(host);
-        let hello = ToBroker::Hello { versions, hello };
+        let hello = ToBroker::Hello {
+            versions,
+            hello,
+            abilities: vec![],
+        };
         self.writer.write(&hello, PATIENCE).await?;
         self.hear().await
     }
@@ -333,6 +338,7 @@ async fn a_negative_load_or_one_that_is_no_number_ends_the_link_and_the_last_goo
     let hello = text(&ToBroker::Hello {
         versions: vec![LINK_VERSION],
         hello: hello("m1"),
+        abilities: vec![],
     });
     let good = text(&ToBroker::Report(report(7, 1_000)));
     for wrong in ["-1", "-1e9", "0.5", "NaN", "Infinity", "1e400", "null"] {
@@ -374,6 +380,7 @@ impl RawWire {
         wire.say(&ToBroker::Hello {
             versions: vec![LINK_VERSION],
             hello: hello(host),
+            abilities: vec![],
         })
         .await;
         let answer: ToAgent = wire.reader.read(PATIENCE).await.unwrap();
@@ -624,4 +631,82 @@ async fn a_link_that_stalls_half_open_ends_and_its_host_falls_silent() {
     let m1 = site.agents.overview("m1").await;
     assert!(matches!(m1.sight, Sight::Silent { .. }), "{:?}", m1.sight);
     assert_eq!(m1.agent.unwrap().link, LinkState::Closed);
+}
+
+/// An agent that can check flows, over the network, at a site where there is something to check.
+async fn able(site: &Site) -> Wire<client::TlsStream<TcpStream>> {
+    let identity = site.enrolled("m1").await;
+    let mut wire = Wire::new(site.dial(&identity).await.unwrap());
+    wire.say(&ToBroker::Hello {
+        versions: vec![LINK_VERSION],
+        hello: hello("m1"),
+        abilities: vec!["dance".into(), CHECKS_FLOWS.into()],
+    })
+    .await;
+    let answer = wire.hear().await.unwrap();
+    assert!(matches!(answer, ToAgent::Welcome { .. }), "{answer:?}");
+    wire.say(&ToBroker::Report(report(1, 1_000))).await;
+    site.until_fresh("m1").await;
+    wire
+}
+
+#[tokio::test]
+async fn an_agent_that_says_it_can_is_given_flows_and_its_answer_is_kept() {
+    let text = format!(
+        "{MANAGED}\n[[hosts]]\nid = \"gate\"\nroles = [\"portico.broker\"]\naddress = \"192.0.2.9\"\n"
+    );
+    let site = Site::of(Agents::with(&text).await).await;
+    let mut wire = able(&site).await;
+    let broker = site.agents.estate.broker.clone();
+    let means = crate::port_checks::means(&site.agents);
+    let settings = crate::port_checks::settings();
+    let round = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.check_due_ports(settings, &means).await.unwrap() }
+    });
+    // What nobody asked for is passed over, and the link goes on.
+    wire.say(&ToBroker::Pong { ping: 99 }).await;
+    let order = wire.hear().await.unwrap();
+    let ToAgent::Check { check, targets } = order else {
+        panic!("{order:?}");
+    };
+    let asked: Vec<(&str, u16)> = targets
+        .iter()
+        .map(|target| (target.address.as_str(), target.port))
+        .collect();
+    assert_eq!(asked, [("192.0.2.9", 30_030), ("192.0.2.9", 30_004)]);
+    let outcome = |target| FlowOutcome {
+        target,
+        verdict: "no-answer".into(),
+        evidence: "nothing \u{1b}[2J came back".into(),
+        next_step: Some("look".into()),
+        took_ms: 3_000,
+    };
+    wire.say(&ToBroker::Checked {
+        check,
+        outcomes: vec![outcome(0), outcome(1)],
+        refused: None,
+    })
+    .await;
+    // This process has no host to reach: only the agent was asked.
+    assert_eq!(round.await.unwrap(), 1);
+    let table = broker
+        .port_checks(&crate::port_checks::all())
+        .await
+        .unwrap();
+    let m1 = table.rows.iter().filter(|row| row.from.as_str() == "m1");
+    let m1: Vec<_> = m1.collect();
+    assert_eq!(m1.len(), 2);
+    for row in m1 {
+        assert_eq!(row.verdict, "no-answer");
+        assert_eq!(row.evidence, "nothing \\u{1b}[2J came back");
+    }
+    // The host that is not managed has nobody who checks, and the silent one says so.
+    let state = |host: &str| {
+        let vantage = table.vantages.iter().find(|v| v.host.as_str() == host);
+        vantage.map(|vantage| vantage.state)
+    };
+    use portico_broker::PortVantageState as State;
+    assert_eq!(state("m1"), Some(State::Reporting));
+    assert_eq!(state("m2"), Some(State::Silent));
 }

@@ -44,6 +44,7 @@ pub(crate) fn tree(id: &SessionId, answer: &Value) -> String {
     let nodes = [
         directory(part("session")),
         agent(part("on_host")),
+        flows(part("broken_flows")),
         Node {
             text: "History".into(),
             children: history
@@ -102,6 +103,28 @@ fn agent(on_host: &Value) -> Node {
                 ("nobody typed for", "idle_s"),
             ],
         ),
+    }
+}
+
+/// The flows to the host that do not work, each with what to do.
+fn flows(broken: &Value) -> Node {
+    let broken = broken.as_array().map(Vec::as_slice).unwrap_or_default();
+    if broken.is_empty() {
+        return Node::leaf("Flows to the host: none is known not to work");
+    }
+    let told = broken.iter().map(|row| Node {
+        text: format!(
+            "{} from {}: {} ({})",
+            text(row, "verdict"),
+            text(row, "from"),
+            text(row, "evidence"),
+            text(row, "flow")
+        ),
+        children: leaves(row, &[("next step", "next_step"), ("since", "since_ms")]),
+    });
+    Node {
+        text: "Flows to the host that do not work".into(),
+        children: told.collect(),
     }
 }
 
@@ -263,6 +286,9 @@ mod tests {
                 "protocol": "rdp", "client_address": null, "unknown_since_ms": AT_MS + 9_000 },
             "on_host": { "key": "xrdp:10\u{7}", "account": "anna", "kind": "rdp", "display": ":10",
                 "state": "disconnected", "age_s": 5_400, "idle_s": 12 },
+            "broken_flows": [{ "flow": "portico.gateway-host-rdp", "from": "gate",
+                "verdict": "refused", "evidence": "nothing listens\u{1b}[2J",
+                "next_step": "start the service", "since_ms": AT_MS }],
             "history": history(),
         });
         let shown = tree(&SessionId::from_random(7), &answer);

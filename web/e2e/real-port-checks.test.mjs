@@ -1,0 +1,86 @@
+// The port check of the running deployment: agents and Portico prove their flows, a server that is
+// stopped turns its flow, and placement keeps away from the host. Run by scripts/end-to-end, whose
+// settings check every flow each ten seconds.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { signInByApi } from './api.mjs';
+import { eventually } from './lib.mjs';
+import { portico } from './server.mjs';
+
+const PASSWORD = 'portico-demo';
+/** A port of the second SSH server that this test starts on ssh2, and stops. */
+const PORT = 2222;
+/** Two rounds: one may have been under way. */
+const WITHIN = { every: 500, timeout: 40_000 };
+
+const json = (...args) => JSON.parse(portico(...args, '-o', 'json'));
+const host = (id) => json('get', 'hosts').find((one) => one.id === id);
+const checks = () => json('get', 'port-checks');
+const row = (from, to, flow) => checks().find((one) => one.from === from && one.to === to && one.flow === flow);
+const probe = () => row('portico', 'ssh2', 'portico.gateway-host-ssh-probe');
+
+const estate = readFileSync(process.env.PORTICO_ESTATE, 'utf8');
+const apply = (text) => {
+  const file = join(process.env.PORTICO_WORK, 'estate-port-checks.toml');
+  writeFileSync(file, text);
+  portico('apply', '-f', file);
+};
+after(() => portico('apply', '-f', process.env.PORTICO_ESTATE));
+
+/** OpenSSH on ssh2 at another port; `stop` ends it. */
+async function secondServer() {
+  const args = ['exec', 'ssh2', '--', '/usr/sbin/sshd', '-D', '-e', '-p', String(PORT), '-o', 'PidFile=none'];
+  const child = spawn(process.env.PORTICO_LAB, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const [said] = await once(child.stderr, 'data');
+  assert.match(String(said), /listening/);
+  const lab = (...words) => execFileSync(process.env.PORTICO_LAB, words, { encoding: 'utf8' });
+  return () => lab('exec', 'ssh2', '--', 'pkill', '-f', `sshd.*-p ${PORT}`);
+}
+
+test('a server that stops turns its flow, the change is told, and no session is placed there', async () => {
+  const stop = await secondServer();
+  let isStopped = false;
+  try {
+    const at = /(id = "ssh2"\n(?:(?!\[\[).*\n)*?port = )22\n/;
+    assert.match(estate, at);
+    apply(estate.replace(at, `$1${PORT}\n`));
+
+    await eventually('the flow to be proven', () => probe()?.verdict === 'proven', WITHIN);
+    await eventually('the host to be taken', () => host('ssh2').takes_new, WITHIN);
+    for (const id of ['sh1', 'sh2', 'ssh1', 'ssh2']) {
+      // What the agent itself opens: it has no probe for the link but TLS, which answers.
+      await eventually(`${id} to have checked its link`, () => {
+        const own = row(id, 'portico', 'portico.agent-broker-link');
+        return ['proven', 'reachable'].includes(own?.verdict) && own.checked_at_ms > 0;
+      }, WITHIN);
+    }
+    const ben = await signInByApi('ben', PASSWORD);
+    const answer = await ben.call('GET', '/ports/checks?to=ssh2');
+    assert.equal(answer.status, 200, answer.text);
+    const state = new Map(answer.json.vantages.map((one) => [one.host, one.state]));
+    assert.equal(state.get('portico'), 'reporting');
+    assert.equal(state.get('ssh1'), 'reporting');
+
+    stop();
+    isStopped = true;
+    await eventually('the flow to be refused', () => probe().verdict === 'refused', WITHIN);
+    const refused = host('ssh2');
+    assert.equal(refused.agent_state.state, 'connected', 'its agent lives');
+    assert.equal(refused.takes_new, false);
+    assert.equal(refused.why_not[0].code, 'unreachable');
+    assert.match(refused.why_not[0].message, /from portico/);
+    const placed = json('explain', 'launch', '--user', 'ben', '--resource', 'terminal').outcome;
+    assert.equal(placed.host, 'ssh1', JSON.stringify(placed));
+    assert.equal(placed.others.find((other) => other.host === 'ssh2').reason, 'unreachable');
+    const history = await ben.call('GET', '/ports/checks/history?to=ssh2&flow=portico.gateway-host-ssh-probe');
+    assert.deepEqual([history.json[0].before, history.json[0].verdict], ['proven', 'refused'], history.text);
+    const audit = await ben.call('GET', '/audit?action=port-check.changed&limit=1000');
+    assert.ok(audit.text.includes('portico to ssh2'), audit.text.slice(0, 500));
+  } finally {
+    if (!isStopped) stop();
+  }
+});
