@@ -59,9 +59,9 @@ function results(plan, kind) {
         const text = seen[number % seen.length];
         const unchecked = verdict === 'not-checked';
         rows.push({
-          ...check, verdict, evidence: text?.replace('{protocol}', check.application_protocol).replace('{ms}', String(1 + (number % 40))) ?? null,
-          next_step: NEXT[verdict] ?? null, took_ms: unchecked ? null : 1 + (number % 40), checked_at: unchecked ? null : now - (SILENT.get(from) ?? (1 + chance(number) * 3) * MINUTE),
-          since: unchecked ? null : now - Math.floor(chance(number + 3) * (['proven', 'skipped', 'reachable'].includes(verdict) ? 300 : 9) * HOUR),
+          ...check, verdict, evidence: text?.replace('{protocol}', check.application_protocol).replace('{ms}', String(1 + (number % 40))) ?? '', port_last: null,
+          next_step: NEXT[verdict] ?? null, took_ms: unchecked ? null : 1 + (number % 40), checked_at_ms: unchecked ? null : now - (SILENT.get(from) ?? (1 + chance(number) * 3) * MINUTE),
+          since_ms: unchecked ? null : now - Math.floor(chance(number + 3) * (['proven', 'skipped', 'reachable'].includes(verdict) ? 300 : 9) * HOUR),
         });
       }
     }
@@ -75,9 +75,9 @@ function vantages(plan, rows, kind) {
   return plan.hosts
     .filter(({ id }) => opening.has(id))
     .map(({ id }) => {
-      if (NO_AGENT.has(id)) return { host: id, state: 'no-agent', last_report_at: null };
+      if (NO_AGENT.has(id)) return { host: id, state: 'no-agent', detail: 'no agent runs there', last_report_at_ms: null };
       const silent = kind === 'well' ? undefined : SILENT.get(id);
-      return { host: id, state: silent === undefined ? 'reporting' : 'silent', last_report_at: now - (silent ?? 90_000) };
+      return { host: id, state: silent === undefined ? 'reporting' : 'silent', detail: silent === undefined ? 'its agent' : 'the agent is not connected', last_report_at_ms: now - (silent ?? 90_000) };
     });
 }
 
@@ -89,7 +89,7 @@ function checksOf(own, plan) {
   const share = Math.min(1, (Date.now() - run.at) / CHECK_MS);
   const asked = own.checks_made.filter(({ from }) => !NO_AGENT.has(from) && !SILENT.has(from) && (run.from.length === 0 || run.from.includes(from)));
   asked.slice(0, Math.ceil(asked.length * share)).forEach((check) => {
-    if ((check.checked_at ?? 0) < run.at) check.checked_at = Date.now();
+    if ((check.checked_at_ms ?? 0) < run.at) check.checked_at_ms = Date.now();
   });
   return own.checks_made;
 }
@@ -101,25 +101,33 @@ function answerOf(own, plan, asked) {
   const [name, planned] = Object.entries(ALSO).find(([one]) => asked.get('from') === one || asked.get('to') === one) ?? ['', ''];
   const renamed = (id) => (id === planned ? name : id);
   const rows = checksOf(own, plan).map((check) => (name === '' ? check : { ...check, from: renamed(check.from), to: renamed(check.to) }));
-  const shown = own.checks === 'never' ? rows.map((check) => ({ ...check, verdict: 'not-checked', evidence: null, next_step: null, took_ms: null, checked_at: null, since: null })) : rows;
+  const shown = own.checks === 'never' ? rows.map((check) => ({ ...check, verdict: 'not-checked', evidence: '', next_step: null, took_ms: null, checked_at_ms: null, since_ms: null })) : rows;
   const fits = shown.filter((check) => ['from', 'to', 'verdict'].every((key) => (asked.get(key) ?? check[key]) === check[key]));
-  const times = fits.map(({ checked_at: at }) => at ?? 0);
+  const times = fits.map(({ checked_at_ms: at }) => at ?? 0);
   return {
-    checked_at: Math.max(0, ...times) || null,
-    rows: fits.slice(0, Number(asked.get('limit') ?? 1000)),
+    checked_at_ms: Math.max(0, ...times) || null,
+    rows: fits.slice(0, Number(asked.get('limit') ?? 2000)),
+    more: fits.length > Number(asked.get('limit') ?? 2000),
     vantages: vantages(plan, checksOf(own, plan), own.world_kind).map((one) => ({ ...one, host: renamed(one.host) })),
   };
 }
 
-function historyOf(asked) {
+function historyOf(own, plan, asked) {
   const now = Date.now();
-  const failing = asked.get('to') === 'files';
-  const first = { at: now - 260 * HOUR, verdict: 'proven', before: null, evidence: 'answered in 4 ms' };
-  const between = [
-    { at: now - 90 * HOUR, verdict: 'no-answer', before: 'proven', evidence: 'no answer within 3 s' },
-    { at: now - 88 * HOUR, verdict: 'proven', before: 'no-answer', evidence: 'answered in 6 ms' },
-  ];
-  return failing ? [first, ...between, { at: now - 3 * HOUR, verdict: 'no-answer', before: 'proven', evidence: 'no answer within 3 s' }] : [first];
+  const ends = ['flow', 'from', 'to'].map((key) => asked.get(key));
+  return checksOf(own, plan)
+    .filter((check) => check.flow === ends[0] && check.from === ends[1] && check.to === ends[2])
+    .flatMap(({ flow, from, to, address, port }) => {
+      const changed = (at_ms, before, verdict, evidence) => ({ at_ms, flow, from, to, address, port: port ?? 0, verdict, before, evidence });
+      const first = changed(now - 260 * HOUR, 'not-checked', 'proven', 'answered in 4 ms');
+      if (to !== 'files') return [first];
+      return [
+        changed(now - 3 * HOUR, 'proven', 'no-answer', 'no answer within 3 s'),
+        changed(now - 88 * HOUR, 'no-answer', 'proven', 'answered in 6 ms'),
+        changed(now - 90 * HOUR, 'proven', 'no-answer', 'no answer within 3 s'),
+        first,
+      ];
+    });
 }
 
 /** Rules in the form of those of the console; `planOf` gives the plan of a state. */
@@ -129,7 +137,7 @@ export const checkRules = (planOf) => [
     answer: ({ url, own, send, fail }) =>
       own.checks === 'error' ? fail(503, 'store-away', 'no state', { retry_after_s: 5 }) : send(200, answerOf(own, planOf(own), url.searchParams)),
   },
-  { match: /^GET \/ports\/checks\/history$/, role: 'auditor', answer: ({ url, send }) => send(200, historyOf(url.searchParams)) },
+  { match: /^GET \/ports\/checks\/history$/, role: 'auditor', answer: ({ url, own, send }) => send(200, historyOf(own, planOf(own), url.searchParams)) },
   {
     match: /^POST \/ports\/checks$/, role: 'operator',
     answer: ({ own, body, send }) => {

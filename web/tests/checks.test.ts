@@ -1,17 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import { checkSocket, silenceText, tallyText, verdictMeaning, verdictWord } from '../src/console/ports/check-words';
 import {
-  byUrgency, CheckSearch, checksOfBundles, countsOf, fails, keyOf, matrixOf, oldestOf, progressOf, silentOf, tallyOf, timesOf, toneOf,
+  byUrgency, changesOf, CheckSearch, checksOfBundles, countsOf, fails, keyOf, matrixOf, oldestOf, progressOf, silentOf, tallyOf, timesOf, toneOf,
   unwatchedOf, VERDICTS, type CheckFilter,
 } from '../src/console/ports/checks';
 import { shapeOf } from '../src/console/ports/shapes';
-import type { Check, MapLayout, PortPlan, Vantage } from '../src/console/ports/types';
+import type { Check, CheckChange, MapLayout, PortPlan, Vantage } from '../src/console/ports/types';
 
 const check = (verdict: string, more: Partial<Check> = {}): Check => ({
-  flow: 'f', application_protocol: 'LDAP', purpose: 'Directory', from: 'a', to: 'b', transport: 'tcp', port: 389, required: true,
-  verdict, checked_at: 1_000, since: 500, ...more,
+  flow: 'f', application_protocol: 'LDAP', purpose: 'Directory', from: 'a', to: 'b', address: '10.0.0.1', transport: 'tcp', port: 389, required: true,
+  verdict, evidence: '', checked_at_ms: 1_000, since_ms: 500, ...more,
 });
-const vantage = (host: string, state: string, last_report_at: number | null = null): Vantage => ({ host, state, last_report_at });
+const vantage = (host: string, state: Vantage['state'], last_report_at_ms: number | null = null): Vantage => ({ host, state, detail: '', last_report_at_ms });
 const none: CheckFilter = { q: '', verdict: '', from: '', to: '', protocol: '' };
 const compare = (a: string, b: string): number => a.localeCompare(b);
 
@@ -37,9 +37,9 @@ describe('how bad a result is', () => {
   test('required failures come first, then other failures, then what is not known; what changed last before that', () => {
     const all = [
       check('skipped'), check('proven'), check('not-checked'), check('new-one'), check('reachable'), check('wrong-service', { required: false }),
-      check('refused', { required: false }), check('wrong-service'), check('refused', { since: 1 }), check('refused', { since: 9 }),
+      check('refused', { required: false }), check('wrong-service'), check('refused', { since_ms: 1 }), check('refused', { since_ms: 9 }),
     ];
-    expect([...all].sort(byUrgency).map(({ verdict, required, since }) => `${verdict}${required ? '!' : ''}${since === 9 ? '9' : ''}`)).toEqual([
+    expect([...all].sort(byUrgency).map(({ verdict, required, since_ms }) => `${verdict}${required ? '!' : ''}${since_ms === 9 ? '9' : ''}`)).toEqual([
       'refused!9', 'refused!', 'wrong-service!', 'refused', 'wrong-service', 'reachable!', 'not-checked!', 'new-one!', 'proven!', 'skipped!',
     ]);
   });
@@ -87,7 +87,7 @@ describe('finding results', () => {
 
   test('two ports of one flow have two keys, and a new result the same', () => {
     expect(keyOf(check('proven', { port: 1 }))).not.toBe(keyOf(check('proven', { port: 2 })));
-    expect(keyOf(check('proven', { since: 1 }))).toBe(keyOf(check('refused', { since: 2 })));
+    expect(keyOf(check('proven', { since_ms: 1 }))).toBe(keyOf(check('refused', { since_ms: 2 })));
   });
 
   test('two thousand results are searched, sorted and put into a matrix in a blink', () => {
@@ -149,21 +149,30 @@ describe('how old results are', () => {
   });
 
   test('the oldest result is found, and none among what was never checked', () => {
-    expect(oldestOf([check('proven', { checked_at: 9 }), check('proven', { checked_at: 4 }), check('not-checked', { checked_at: null })])).toBe(4);
-    expect(oldestOf([check('not-checked', { checked_at: null })])).toBeUndefined();
+    expect(oldestOf([check('proven', { checked_at_ms: 9 }), check('proven', { checked_at_ms: 4 }), check('not-checked', { checked_at_ms: null })])).toBe(4);
+    expect(oldestOf([check('not-checked', { checked_at_ms: null })])).toBeUndefined();
   });
 
   test('a check is under way until everybody who reports has new results; nobody waits for the silent', () => {
-    const before = [check('proven'), check('proven', { to: 'c' }), check('proven', { from: 's' }), check('not-checked', { from: 'n', checked_at: null })];
+    const before = [check('proven'), check('proven', { to: 'c' }), check('proven', { from: 's' }), check('not-checked', { from: 'n', checked_at_ms: null }), check('skipped', { to: 'd', checked_at_ms: null })];
     const times = timesOf(before);
     expect(progressOf(times, before, vantages, '')).toEqual({ done: 0, all: 2 });
-    const after = before.map((one, at) => (at === 0 ? { ...one, checked_at: 2_000 } : one));
+    const after = before.map((one, at) => (at === 0 ? { ...one, checked_at_ms: 2_000 } : one));
     expect(progressOf(times, after, vantages, '')).toEqual({ done: 1, all: 2 });
     expect(progressOf(times, after, vantages, 's')).toEqual({ done: 0, all: 0 });
     expect(progressOf(times, [...after, check('proven', { to: 'new' })], vantages, 'a')).toEqual({ done: 2, all: 3 });
   });
 
+  test('a history is of one address and port, newest first', () => {
+    const change = (at_ms: number, port: number, address = '10.0.0.1'): CheckChange => ({
+      at_ms, flow: 'f', from: 'a', to: 'b', address, port, verdict: 'refused', before: 'proven', evidence: '',
+    });
+    const changes = changesOf(check('refused'), [change(1, 389), change(3, 389), change(2, 389, '10.0.0.2'), change(4, 636)]);
+    expect(changes.map(({ at_ms }) => at_ms)).toEqual([3, 1]);
+    expect(changesOf(check('proven', { transport: 'icmp', port: null }), [change(1, 0)])).toHaveLength(1);
+  });
+
   test('a port where there is one', () => {
-    expect([checkSocket(check('proven')), checkSocket(check('proven', { transport: 'icmp', port: 0 }))]).toEqual(['389/tcp', 'icmp']);
+    expect([checkSocket(check('proven')), checkSocket(check('proven', { transport: 'icmp', port: null })), checkSocket(check('proven', { port_last: 399 }))]).toEqual(['389/tcp', 'icmp', '389–399/tcp']);
   });
 });

@@ -6,7 +6,7 @@ import type { CatalogueFlow, Check, CheckChange, Checks, MapLayout, PortPlan, Po
 
 const RULES_TIMEOUT_MS = 30_000;
 /** Results that one answer holds at most. */
-export const CHECKS_MAX = 10_000;
+export const CHECKS_MAX = 20_000;
 
 export const portsApi = {
   flows: () => read<CatalogueFlow[]>('/ports/flows'),
@@ -14,7 +14,7 @@ export const portsApi = {
   plan: () => read<PortPlan>('/ports/plan'),
   map: () => read<MapLayout>('/ports/diagram', { format: 'json' }),
   checks: (ends: { from?: string; to?: string } = {}) => read<Checks>('/ports/checks', { ...ends, limit: CHECKS_MAX }),
-  history: ({ flow, from, to }: Check) => read<CheckChange[]>('/ports/checks/history', { flow, from, to }),
+  changes: ({ flow, from, to }: Check) => read<CheckChange[]>('/ports/checks/history', { flow, from, to }),
   checkNow: (from: readonly string[]) => act<void>('POST', '/ports/checks', from.length === 0 ? {} : { from }),
 };
 

@@ -2,6 +2,7 @@
 import { m } from '../../paraglide/messages';
 import { age } from '../format';
 import type { Tally } from './checks';
+import { portsText } from './model';
 import type { Check, Vantage } from './types';
 
 const WORDS: Record<string, () => string> = {
@@ -46,10 +47,12 @@ export function tallyText(tally: Tally): string {
 
 /** `389/tcp`; the transport alone where there is no port. */
 export function checkSocket(check: Check): string {
-  return check.port == null || check.port === 0 ? check.transport : `${check.port}/${check.transport}`;
+  if (check.port == null) return check.transport;
+  const ports = portsText([{ first: check.port, last: check.port_last ?? check.port }]);
+  return `${ports}/${check.transport}`;
 }
 
 export function silenceText(vantage: Vantage, nowMs: number): string {
-  if (vantage.last_report_at == null) return m.checks_silent_always({ host: vantage.host });
-  return m.checks_silent({ host: vantage.host, age: age((nowMs - vantage.last_report_at) / 1000) });
+  if (vantage.last_report_at_ms == null) return m.checks_silent_always({ host: vantage.host });
+  return m.checks_silent({ host: vantage.host, age: age((nowMs - vantage.last_report_at_ms) / 1000) });
 }

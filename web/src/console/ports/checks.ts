@@ -1,7 +1,7 @@
 /** Results of the port check as the page shows them: which is worst, and what stands in which cell. */
 import { RowIndex } from '../rows';
 import { partsOfBundle } from './model';
-import type { Check, MapLayout, PortPlan, Vantage } from './types';
+import type { Check, CheckChange, MapLayout, PortPlan, Vantage } from './types';
 
 /** All verdicts, those that need somebody first. */
 export const VERDICTS = [
@@ -58,7 +58,7 @@ export function toneOf(check: Check): Tone {
 
 /** A key that stays with a check from answer to answer. */
 export function keyOf(check: Check): string {
-  return [check.flow, check.from, check.to, check.transport, check.port ?? '', check.address ?? ''].join('\u0001');
+  return [check.flow, check.from, check.to, check.transport, check.port ?? '', check.address].join('\u0001');
 }
 
 /** Place in the order of urgency; a verdict of a later version counts as not checked. */
@@ -71,7 +71,7 @@ function urgency(check: Check): number {
 
 /** Worst first; of those that are as bad, what changed last. */
 export function byUrgency(a: Check, b: Check): number {
-  return urgency(a) - urgency(b) || (b.since ?? 0) - (a.since ?? 0);
+  return urgency(a) - urgency(b) || (b.since_ms ?? 0) - (a.since_ms ?? 0);
 }
 
 export function tallyOf(checks: Iterable<Check>): Tally | undefined {
@@ -185,7 +185,7 @@ export function checksOfBundles(layout: MapLayout, plan: PortPlan, checks: reado
 export function silentOf(vantages: readonly Vantage[]): Vantage[] {
   return vantages
     .filter(({ state }) => state === 'silent')
-    .sort((a, b) => (a.last_report_at ?? 0) - (b.last_report_at ?? 0) || (a.host < b.host ? -1 : 1));
+    .sort((a, b) => (a.last_report_at_ms ?? 0) - (b.last_report_at_ms ?? 0) || (a.host < b.host ? -1 : 1));
 }
 
 /** Hosts that open flows and have nobody who could check them. */
@@ -197,13 +197,13 @@ export function unwatchedOf(vantages: readonly Vantage[], checks: readonly Check
 /** When the oldest result was found; absent when there is none. */
 export function oldestOf(checks: readonly Check[]): number | undefined {
   let oldest: number | undefined;
-  for (const { checked_at: at } of checks) if (at != null && (oldest === undefined || at < oldest)) oldest = at;
+  for (const { checked_at_ms: at } of checks) if (at != null && (oldest === undefined || at < oldest)) oldest = at;
   return oldest;
 }
 
 /** When each check was done last, to tell new results by: the clocks of two machines are never compared. */
 export function timesOf(checks: readonly Check[]): Map<string, number | null> {
-  return new Map(checks.map((check) => [keyOf(check), check.checked_at ?? null]));
+  return new Map(checks.map((check) => [keyOf(check), check.checked_at_ms ?? null]));
 }
 
 export interface Progress {
@@ -211,7 +211,7 @@ export interface Progress {
   all: number;
 }
 
-/** How many of the results that were asked for are new. Who is silent or absent is not waited for. */
+/** How many of the results that were asked for are new. Nobody waits for the silent, or for what is never sent. */
 export function progressOf(
   before: ReadonlyMap<string, number | null>,
   checks: readonly Check[],
@@ -219,7 +219,14 @@ export function progressOf(
   from: string,
 ): Progress {
   const reporting = new Set(vantages.filter(({ state }) => state === 'reporting').map(({ host }) => host));
-  const asked = checks.filter((check) => reporting.has(check.from) && (from === '' || check.from === from));
-  const done = asked.filter((check) => check.checked_at != null && check.checked_at !== before.get(keyOf(check))).length;
+  const asked = checks.filter((check) => reporting.has(check.from) && check.verdict !== 'skipped' && (from === '' || check.from === from));
+  const done = asked.filter((check) => check.checked_at_ms != null && check.checked_at_ms !== before.get(keyOf(check))).length;
   return { done, all: asked.length };
+}
+
+/** How the verdict at this address and port changed, newest first: a flow may have several of each. */
+export function changesOf(check: Check, changes: readonly CheckChange[]): CheckChange[] {
+  return changes
+    .filter(({ address, port }) => address === check.address && port === (check.port ?? 0))
+    .sort((a, b) => b.at_ms - a.at_ms);
 }

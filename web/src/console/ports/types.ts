@@ -141,44 +141,9 @@ export interface MapLayout {
 }
 
 /** The last result of one flow between two hosts. */
-export interface Check {
-  flow: string;
-  application_protocol: string;
-  purpose: string;
-  from: string;
-  to: string;
-  address?: string | null;
-  transport: string;
-  port?: number | null;
-  /** Whether something that the estate needs does not work without it. */
-  required: boolean;
-  /** One of `VERDICTS`, or one of a later version. */
-  verdict: string;
-  evidence?: string | null;
-  next_step?: string | null;
-  took_ms?: number | null;
-  checked_at?: number | null;
-  /** Since when the verdict is what it is. */
-  since?: number | null;
-}
-
+export type Check = Schemas['PortCheckRowView'];
 /** A host from which flows are checked. */
-export interface Vantage {
-  host: string;
-  state: string;
-  last_report_at?: number | null;
-}
-
-export interface Checks {
-  checked_at?: number | null;
-  rows: Check[];
-  vantages: Vantage[];
-}
-
-/** A change of verdict. */
-export interface CheckChange {
-  at: number;
-  verdict: string;
-  before?: string | null;
-  evidence?: string | null;
-}
+export type Vantage = Schemas['PortVantageView'];
+export type Checks = Schemas['PortChecksView'];
+/** A verdict that changed. */
+export type CheckChange = Schemas['PortChangeView'];
