@@ -1,5 +1,6 @@
 // The stand-in's answers to the Ports page: a RAS estate of 30 hosts, laid out by the catalogue.
 import { readFileSync } from 'node:fs';
+import { checkRules } from './mock-checks.mjs';
 
 const DATA = JSON.parse(readFileSync(new URL('./mock-ports.json', import.meta.url), 'utf8'));
 
@@ -34,6 +35,7 @@ const read = (answer) => ({ url, own, send, text, fail }) => answer({ url, own, 
 
 /** Rules in the form of those of the console; `text` answers with something that is not JSON. */
 export const PORTS_RULES = [
+  ...checkRules(planOf),
   { match: /^GET \/ports\/flows$/, role: 'auditor', answer: read(({ send }) => send(200, DATA.flows)) },
   { match: /^GET \/ports\/roles$/, role: 'auditor', answer: read(({ send }) => send(200, DATA.roles)) },
   { match: /^GET \/ports\/plan$/, role: 'auditor', answer: read(({ own, send }) => send(200, planOf(own))) },

@@ -12,7 +12,7 @@ const focusedKey = (page) => page.evaluate(() => document.activeElement?.dataset
 function portsTests(open) {
   test('the map tells why by keyboard, closes with Escape, and filters go into the address', async () => {
     const { context, page, errors } = await open('ports-map', { role: 'auditor' });
-    await page.goto('/console/ports');
+    await page.goto('/console/ports?tab=map');
     const line = page.getByRole('button', { name: /^sh01 … sh20 to files:/ });
     await line.focus();
     await page.keyboard.press('Enter');
@@ -23,7 +23,7 @@ function portsTests(open) {
     await page.keyboard.press('Escape');
     await eventually('the focus on the line', async () => (await page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? '')).startsWith('sh01 … sh20 to files'));
     await page.getByLabel('Protocol', { exact: true }).selectOption('Kerberos');
-    await page.waitForURL('**/console/ports?protocol=Kerberos');
+    await page.waitForURL('**/console/ports?tab=map&protocol=Kerberos');
     await eventually('one line', async () => (await page.locator('.map .line').count()) === 1);
     await page.reload();
     await eventually('the same view', async () => (await page.locator('.map .line').count()) === 1);
@@ -65,9 +65,150 @@ function portsTests(open) {
   });
 }
 
+/** What the live tab of the Ports page does. */
+function liveTests(open) {
+  const summaries = (page) => page.locator('section summary');
+
+  test('the live map: colours with words and shapes, a line lists its flows, a flow tells what to do and how it was', async () => {
+    const { context, page, errors } = await open('live-map', { role: 'auditor' });
+    page.on('dialog', () => assert.fail('a script ran'));
+    await page.goto('/console/ports');
+    await page.getByRole('heading', { name: /^Required flows that fail: \d+$/ }).waitFor();
+    await page.getByText('sh02 has not reported for 12 min', { exact: false }).first().waitFor();
+    const line = page.getByRole('button', { name: /^sh01 … sh20 to files: 3 of \d+ flows fail, worst: no answer$/ });
+    assert.match(await line.getAttribute('class'), /bad/);
+    assert.equal(await line.locator('.badge text').textContent(), '3');
+    const stroke = (name) => page.locator(`.found.${name} .line`).first().evaluate((path) => getComputedStyle(path).strokeDasharray);
+    assert.notEqual(await stroke('bad'), await stroke('good'), 'the lines differ by more than their colour');
+    await line.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'sh01 … sh20 to files' }).waitFor();
+    await eventually('the focus at the list', async () => (await page.evaluate(() => document.activeElement?.tagName)) === 'H2');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.getByText('Let the firewall on the way pass it', { exact: false }).waitFor();
+    const history = page.getByRole('region', { name: 'History' }).locator('li');
+    await eventually('the history', async () => (await history.count()) === 4);
+    assert.match(await history.first().innerText(), /no answer\s+before: proven/);
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await page.getByRole('heading', { name: 'Flows', exact: true }).waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('filters go into the address, the numbers filter, and what a service said is text', async () => {
+    const { context, page, errors } = await open('live-filters', { role: 'auditor' });
+    page.on('dialog', () => assert.fail('a script ran'));
+    await page.goto('/console/ports');
+    await page.getByRole('button', { name: /failing in all/ }).click();
+    await page.waitForURL('**/console/ports?verdict=fails');
+    await page.getByRole('button', { name: /wrong service/ }).first().click();
+    await page.waitForURL('**/console/ports?verdict=wrong-service');
+    await page.getByLabel('From', { exact: true }).selectOption('sh07');
+    await page.waitForURL('**/console/ports?verdict=wrong-service&from=sh07');
+    await page.reload();
+    await page.getByText('<img src=x onerror=alert(1)>', { exact: false }).first().waitFor();
+    assert.equal(await page.locator('main img').count(), 0);
+    assert.doesNotMatch(await page.locator('main').innerText(), /[\u001b\u202e]/);
+    await page.getByRole('searchbox').fill('nothing at all');
+    await page.getByRole('button', { name: 'Clear search and filters' }).click();
+    await page.waitForURL('**/console/ports');
+    assert.equal(await page.evaluate(() => document.activeElement?.tagName), 'INPUT');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('the matrix works by arrow keys, and a cell lists its flows and lets go again', async () => {
+    const { context, page, errors } = await open('live-matrix', { role: 'auditor' });
+    await page.goto('/console/ports?view=matrix');
+    const cell = page.getByRole('button', { name: /^sg01 to cb02: \d+ of \d+ flows fail, worst: refused$/ });
+    await cell.waitFor();
+    assert.equal(await page.locator('td button[tabindex="0"]').count(), 1, 'one stop of the Tab key');
+    await page.locator('td button[tabindex="0"]').focus();
+    await page.keyboard.press('End');
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? '');
+    const last = await focused();
+    await page.keyboard.press('Home');
+    assert.notEqual(await focused(), last);
+    const before = await focused();
+    await page.keyboard.press('ArrowDown');
+    assert.notEqual(await focused(), before);
+    await cell.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForURL('**/console/ports?view=matrix&from=sg01&to=cb02');
+    await page.getByRole('heading', { name: 'sg01 to cb02' }).waitFor();
+    assert.equal(await cell.getAttribute('aria-pressed'), 'true');
+    assert.ok((await page.locator('td button').count()) > 20, 'the other cells stay');
+    await cell.click();
+    await page.waitForURL('**/console/ports?view=matrix');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('an operator lets it be checked anew, sees how far it is, and who may not sees no button', async () => {
+    const { context, page, errors } = await open('live-now', { role: 'operator' });
+    await page.goto('/console/ports?view=matrix');
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByText(/^New results: \d+ of \d+$/).waitFor();
+    await page.getByText(/^Checked anew: \d+$/).waitFor();
+    await page.getByLabel('From', { exact: true }).selectOption('sh07');
+    await page.getByRole('button', { name: 'Check from sh07 now' }).waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+
+    const auditor = await open('live-now-2', { role: 'auditor' });
+    await auditor.page.goto('/console/ports');
+    await auditor.page.locator('.headline').waitFor();
+    assert.equal(await auditor.page.getByRole('button', { name: /^Check / }).count(), 0);
+    await auditor.context.close();
+
+    const refused = await open('live-now-3', { role: 'operator', orders: 'refused' });
+    await refused.page.goto('/console/ports');
+    await refused.page.getByRole('button', { name: 'Check now' }).click();
+    await refused.page.locator('.headline .notice').getByText('The agent of the host is silent').waitFor();
+    await refused.context.close();
+  });
+
+  test('two thousand results: a page of them is drawn, a search is quick, the next page starts at its top', async () => {
+    const { context, page, errors } = await open('live-huge', { role: 'auditor', world_kind: 'huge' });
+    await page.goto('/console/ports?view=matrix');
+    await page.getByText('2000 of 2000').waitFor();
+    assert.ok((await summaries(page).count()) <= 50, 'too many rows are drawn');
+    assert.ok((await page.locator('td button').count()) <= 1600, 'too many cells are drawn');
+    const ms = await page.evaluate(async () => {
+      const input = document.querySelector('main input[type=search]');
+      const from = performance.now();
+      input.value = 'node-49 tcp';
+      input.dispatchEvent(new Event('input', { bubbles: true }));
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+      return performance.now() - from;
+    });
+    assert.ok(ms < 500, `a search took ${ms} ms`);
+    await page.getByRole('searchbox').fill('');
+    await page.getByText('1–50 of 2000').waitFor();
+    await page.getByRole('button', { name: 'Next' }).click();
+    await page.getByText('51–100 of 2000').waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.tagName), 'H2');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('a host\'s page shows its failing flows and leads to them', async () => {
+    const { context, page, errors } = await open('live-host', { role: 'auditor' });
+    await page.goto('/console/hosts/sh1');
+    const panel = page.getByRole('region', { name: 'Ports' });
+    await panel.getByRole('link', { name: /files 445\/tcp .*no answer/ }).click();
+    await page.waitForURL('**/console/ports?from=sh1&to=files&q=*');
+    await page.locator('.headline').waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+}
+
 /** `open` makes a context with a state of the stand-in; `mock` changes it meanwhile. */
 export function consoleTests(open, mock) {
   portsTests(open);
+  liveTests(open);
 
   test('ten thousand hosts: few rows are drawn, a search is quick, End reaches the last, the address keeps the view', async () => {
     const { context, page, errors } = await open('con-huge', { role: 'operator', world_kind: 'huge' });

@@ -91,7 +91,7 @@ describe('the Ports page', () => {
     };
     const rows = page.locator('[role=row][data-at]');
 
-    await page.goto('/console/ports');
+    await page.goto('/console/ports?tab=map');
     const map = page.getByRole('region', { name: 'Map' });
     await map.getByText('This machine', { exact: true }).waitFor();
     await map.getByText('Lab', { exact: true }).waitFor();
@@ -125,6 +125,46 @@ describe('the Ports page', () => {
     await page.getByText(`ip saddr ${gateway} tcp dport 3389 accept`, { exact: false }).waitFor();
     await axe(page, 'rules');
     await shoot(page, 'ports-rules');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('the live tab shows what the agents found out, and an operator has it checked anew', async () => {
+    const { context, page, errors } = await operator();
+    const headline = page.getByRole('region', { name: /flow|checked/ }).filter({ has: page.getByRole('list', { name: 'Flows by verdict' }) });
+    const search = page.locator('main input[type=search]');
+    const rows = page.locator('main section summary');
+
+    await page.goto('/console/ports');
+    await headline.getByRole('button', { name: /^\d+ proven$/ }).waitFor({ timeout: 60_000 });
+    await search.fill('portico.gateway-host-ssh-probe');
+    await page.getByLabel('To', { exact: true }).selectOption('ssh1');
+    await eventually('the flow to be proven', async () => {
+      const texts = await rows.allInnerTexts();
+      return texts.length === 1 && texts[0].startsWith('proven') && texts[0].includes('portico → ssh1');
+    });
+    // A row that is alone is open.
+    await page.getByRole('heading', { name: 'What was seen' }).waitFor();
+    await page.getByText('The service answered as only it does.').waitFor();
+    await page.getByRole('region', { name: 'History' }).locator('li').first().waitFor();
+    await axe(page, 'live, a flow');
+    await shoot(page, 'ports-live-flow');
+
+    await page.goto('/console/ports?view=matrix');
+    await page.getByRole('button', { name: /^portico to ssh1: / }).waitFor();
+    await axe(page, 'live, the matrix');
+    await shoot(page, 'ports-live-matrix');
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByText(/^Checked anew: \d+$/).waitFor({ timeout: 90_000 });
+
+    await page.goto('/console/ports');
+    await page.getByRole('region', { name: 'Map' }).getByRole('button', { name: /flows/ }).first().waitFor();
+    await axe(page, 'live, the map');
+    await shoot(page, 'ports-live-map');
+
+    await page.goto('/console/hosts/ssh1');
+    await page.getByRole('region', { name: 'Ports', exact: true }).getByRole('link', { name: /^All \d+ flows$/ }).first().waitFor();
+    await axe(page, 'the ports of a host');
     assert.deepEqual(errors, []);
     await context.close();
   });

@@ -378,11 +378,12 @@ describe('a session explained', () => {
   });
 
   test('a flow to its host that does not work is said last', () => {
-    const broken = { flow: 'portico.gateway-host-rdp', from: 'gate', evidence: 'nothing listens' };
+    const broken = { flow: 'portico.gateway-host-rdp', from: 'gate', to: 'sh1', evidence: 'nothing listens' };
     const steps = explained({ session: null, on_host: null, history: [], broken_flows: [broken] }, 'en');
     expect(steps.at(-1)?.what).toBe(
       'A flow to the host does not work, seen from gate: nothing listens (portico.gateway-host-rdp)',
     );
+    expect(steps.at(-1)?.ports).toEqual({ from: 'gate', to: 'sh1', q: 'portico.gateway-host-rdp' });
   });
 
   test('every reason of an end has a witness', () => {

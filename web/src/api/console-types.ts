@@ -146,6 +146,7 @@ export interface BrokenFlow {
   /** Id in the catalogue. */
   flow: string;
   from: string;
+  to?: string;
   evidence: string;
   since_ms?: number | null;
 }

@@ -10,6 +10,8 @@ export interface ExplainedStep {
   what: string;
   /** Who or what says so. */
   fact: string;
+  /** Filters of the Ports page that show why, or may. */
+  ports?: { to: string; from?: string; q?: string };
 }
 
 /** Entries of the history that one answer holds at most, as in the API. */
@@ -25,13 +27,14 @@ export function explained(answer: SessionExplained, locale: string): ExplainedSt
   ];
 }
 
-function broken({ flow, from, evidence }: BrokenFlow): ExplainedStep {
-  return { what: m.explain_broken_flow({ from, evidence, flow }), fact: m.fact_port_check() };
+function broken({ flow, from, to, evidence }: BrokenFlow): ExplainedStep {
+  return { what: m.explain_broken_flow({ from, evidence, flow }), fact: m.fact_port_check(), ports: { from, to: to ?? '', q: flow } };
 }
 
 function happened(record: HistoryRecord, locale: string): ExplainedStep {
   const [what, fact] = whatAndWhy(record, locale);
-  return { atMs: record.at, what, fact: m.fact_entry({ fact, seq: record.seq }) };
+  const step = { atMs: record.at, what, fact: m.fact_entry({ fact, seq: record.seq }) };
+  return record.event === 'failed' ? { ...step, ports: { to: record.host } } : step;
 }
 
 function whatAndWhy(record: HistoryRecord, locale: string): [string, string] {

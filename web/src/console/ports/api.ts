@@ -1,16 +1,21 @@
 /** Calls of the Ports page. Loaded with it. */
-import { read } from '../../api/client';
+import { act, read } from '../../api/client';
 import { ApiError } from '../../api/errors';
 import { plainDeep } from '../../lib/plain';
-import type { CatalogueFlow, MapLayout, PortPlan, PortRole } from './types';
+import type { CatalogueFlow, Check, CheckChange, Checks, MapLayout, PortPlan, PortRole } from './types';
 
 const RULES_TIMEOUT_MS = 30_000;
+/** Results that one answer holds at most. */
+export const CHECKS_MAX = 20_000;
 
 export const portsApi = {
   flows: () => read<CatalogueFlow[]>('/ports/flows'),
   roles: () => read<PortRole[]>('/ports/roles'),
   plan: () => read<PortPlan>('/ports/plan'),
   map: () => read<MapLayout>('/ports/diagram', { format: 'json' }),
+  checks: (ends: { from?: string; to?: string } = {}) => read<Checks>('/ports/checks', { ...ends, limit: CHECKS_MAX }),
+  changes: ({ flow, from, to }: Check) => read<CheckChange[]>('/ports/checks/history', { flow, from, to }),
+  checkNow: (from: readonly string[]) => act<void>('POST', '/ports/checks', from.length === 0 ? {} : { from }),
 };
 
 export const pictureHref = '/api/v1/ports/diagram?format=svg';

@@ -2,7 +2,7 @@
 import { fold } from '../../lib/search';
 import type { MapBundle, MapLayout, MapNode, PlanFlow, PortPlan, PortSpan } from './types';
 
-export const TABS = ['map', 'plan', 'catalogue', 'rules'] as const;
+export const TABS = ['live', 'map', 'plan', 'catalogue', 'rules'] as const;
 export type Tab = (typeof TABS)[number];
 
 /** Names of the formats in which rules are written, as the command line has them. */

@@ -139,3 +139,11 @@ export interface MapLayout {
   texts: TextLine[];
   legend: MapLabel;
 }
+
+/** The last result of one flow between two hosts. */
+export type Check = Schemas['PortCheckRowView'];
+/** A host from which flows are checked. */
+export type Vantage = Schemas['PortVantageView'];
+export type Checks = Schemas['PortChecksView'];
+/** A verdict that changed. */
+export type CheckChange = Schemas['PortChangeView'];
