@@ -15,6 +15,9 @@ lab_users=(demo:2001 anna:2002 ben:2003)
 # The first uid of the crowd. They are accounts of the servers alone: no facts and no estate name them.
 crowd_uid=2101
 
+# Names of servers in certificates and in the lab's own DNS; nobody else has them (RFC 6761).
+lab_domain=portico.test
+
 say() { printf '%s\n' "$*"; }
 warn() { printf 'lab: %s\n' "$*" >&2; }
 die() { warn "$*"; exit 1; }

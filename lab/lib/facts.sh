@@ -66,14 +66,15 @@ write_facts_files() {
     say "lab = \"$LAB_NAME\""
     say "net = \"$LAB_NET.0/24\""
     say "gateway = \"$LAB_NET.1\""
+    say "dir = \"$LAB_DIR\""
     say "users = [$users]"
     say "password = \"$LAB_PASSWORD\""
     for entry in "${parts[@]}"; do say ""; cat "$entry"; done
   } >"$LAB_DIR/facts.toml"
   mapfile -t parts < <(fact_parts facts.json)
   {
-    printf '{"lab": "%s", "net": "%s.0/24", "gateway": "%s.1", "users": [%s], "password": "%s", "servers": [' \
-      "$LAB_NAME" "$LAB_NET" "$LAB_NET" "$users" "$LAB_PASSWORD"
+    printf '{"lab": "%s", "net": "%s.0/24", "gateway": "%s.1", "dir": "%s", "users": [%s], "password": "%s", "servers": [' \
+      "$LAB_NAME" "$LAB_NET" "$LAB_NET" "$LAB_DIR" "$users" "$LAB_PASSWORD"
     ((${#parts[@]} == 0)) || { printf '\n  '; cat "${parts[@]}" | sed '$!s/$/,/; 2,$s/^/  /'; }
     say "]}"
   } >"$LAB_DIR/facts.json"
@@ -103,7 +104,12 @@ cmd_estate() {
   case "${1:-}" in
     "") ;;
     --managed) file=estate-managed.toml ;;
-    *) die "lab estate takes only --managed" ;;
+    --services)
+      # It is the same whatever is up, as it is for the port plan alone.
+      sed "s/@net@/$LAB_NET/g" "$lab_src/estate-services.toml.in"
+      return
+      ;;
+    *) die "lab estate takes --managed or --services" ;;
   esac
   need_facts "$file"
   # Whoever starts Portico knows its port.

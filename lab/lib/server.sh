@@ -23,7 +23,7 @@ load_server() {
   [[ $name =~ ^[a-z][a-z0-9]{0,14}$ && -f $lab_src/servers/$name.sh ]] ||
     die "no server '$name': there are $(server_names | paste -sd' ')"
   kind="" host="" port="" title="" pool="" protocol="" security="" sessions_max="" managed="" optional=""
-  rootfs="" rootfs_expects=""
+  rootfs="" rootfs_expects="" wait_s=""
   packages=() units=()
   dir="$LAB_DIR/servers/$name" keys="$LAB_DIR/servers/$name/keys" log="$LAB_DIR/servers/$name/log"
   netns="$LAB_NAME-$name"

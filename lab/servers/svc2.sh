@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+use_kind office
+host=42

@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+use_kind faults
+host=44
