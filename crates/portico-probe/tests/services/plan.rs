@@ -78,7 +78,16 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
         return;
     };
     let done = Command::new(program)
-        .args(["ports", "check", "-f", &estate, "-o", "json", "--timeout", "30"])
+        .args([
+            "ports",
+            "check",
+            "-f",
+            &estate,
+            "-o",
+            "json",
+            "--timeout",
+            "30",
+        ])
         .output()
         .unwrap();
     // Not every flow of the estate has a server: the command ends with 1 and says how many.
@@ -91,7 +100,12 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
     let proven: BTreeSet<(String, String)> = flows
         .iter()
         .filter(|flow| flow["verdict"] == "proven")
-        .map(|flow| (text(&flow["application_protocol"]), text(&flow["transport"])))
+        .map(|flow| {
+            (
+                text(&flow["application_protocol"]),
+                text(&flow["transport"]),
+            )
+        })
         .collect();
     for flow in flows {
         println!(
@@ -104,7 +118,9 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
             text(&flow["next_step"]),
         );
     }
-    let wanted = PROVEN.iter().map(|(name, over)| ((*name).to_owned(), (*over).to_owned()));
+    let wanted = PROVEN
+        .iter()
+        .map(|(name, over)| ((*name).to_owned(), (*over).to_owned()));
     let missing: Vec<(String, String)> = wanted.filter(|pair| !proven.contains(pair)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -45,6 +45,7 @@ ports = {{ "22/tcp" = {ssh} }}
         estate: "estate.toml".into(),
         vantage: "engine".into(),
         means: Means {
+            secrets: portico_probe::check::Secrets::default(),
             limits: Limits::default(),
             clock: Arc::new(clock.clone()),
             authorities: Authorities::from_pem(b"").unwrap(),
