@@ -35,12 +35,15 @@ pub(super) async fn speak(target: &Target, means: &Means, deadline: Instant, ask
             );
         }
     }
-    let (mut deadline, mut _turn) = (deadline, None);
-    if ask.service.answers_to_port().is_some() {
-        _turn = Some(OWN_PORT.lock().await);
-        // The server is not to blame for the wait.
-        deadline = Instant::now() + means.limits.whole;
-    }
+    let turn = match ask.service.answers_to_port() {
+        Some(_) => Some(OWN_PORT.lock().await),
+        None => None,
+    };
+    // The server is not to blame for the wait.
+    let deadline = match &turn {
+        Some(_) => Instant::now() + means.limits.whole,
+        None => deadline,
+    };
     let mut last = no_answer(target, &ask);
     let end = deadline.min(Instant::now() + means.limits.first_byte);
     for (index, address) in addresses.iter().enumerate() {

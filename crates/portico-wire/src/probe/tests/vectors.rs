@@ -21,6 +21,17 @@ pub(super) struct Vector {
 
 #[rustfmt::skip]
 pub(super) const WHOLE: &[Vector] = &[
+    // Portico itself, before its set-up
+    Vector {
+        name: "portal",
+        service: Service::Portal,
+        over: Over::Stream,
+        answers: &[include_bytes!("../../../tests/corpus/probe/portal-0.bin")],
+        evidence: "HTTP 200, Portico 0.0.0",
+        ends: false,
+        starts_tls: false,
+        has_open_end: false,
+    },
     // FreeRADIUS 3.2
     Vector {
         name: "radius-status",
