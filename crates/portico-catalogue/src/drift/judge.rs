@@ -223,6 +223,19 @@ impl Judge<'_> {
         if self.looks > LOOKS_MAX {
             return Err(TooMany);
         }
+        // Most rules have nothing to do with most packets.
+        let is_apart = |condition: &Condition| match condition {
+            Condition::Within {
+                dimension,
+                ranges,
+                is_in: true,
+            } => one.packets.get(*dimension).is_apart(ranges),
+            _ => false,
+        };
+        if rule.conditions.iter().any(is_apart) {
+            left.push(one);
+            return Ok(());
+        }
         let matched = self.matched(&rule.conditions, one.packets.clone());
         if matched.inside.is_empty() {
             left.push(one);
