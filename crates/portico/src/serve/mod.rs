@@ -170,11 +170,15 @@ async fn all(settings: Settings, place: engine_child::Place) -> anyhow::Result<(
     }
     if let Some(checks) = settings.port_checks.clone() {
         let (broker, stop) = (broker.clone(), stop.clone());
-        let means = Means::of_machine(check::Limits::default(), Arc::clone(&clock))
-            .context("cannot read the certificate authorities of this machine")?;
-        services.spawn("port checks", async move {
-            broker.check_ports(checks, means, stop).await;
-        });
+        match Means::of_machine(check::Limits::default(), Arc::clone(&clock)) {
+            Ok(means) => services.spawn("port checks", async move {
+                broker.check_ports(checks, means, stop).await;
+            }),
+            Err(error) => tracing::error!(
+                %error,
+                "Ports are not checked: the certificate authorities of this machine cannot be read"
+            ),
+        }
     }
     {
         let (portal, stop) = (portal.clone(), stop.clone());
