@@ -187,7 +187,8 @@ async fn a_machine_is_found_in_the_estate_and_compared_with_its_processes() {
     };
     for words in [
         "ip link set lo up",
-        "ip link add eth0 type dummy",
+        "ip link add eth0 type veth peer name far",
+        "ip link set far up",
         "ip link set eth0 up",
         "ip address add 10.30.1.1/24 dev eth0",
     ] {
