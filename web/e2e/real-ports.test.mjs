@@ -152,6 +152,8 @@ describe('the Ports page', () => {
 
     await page.goto('/console/ports?view=matrix');
     await page.getByRole('button', { name: /^portico to ssh1: / }).waitFor();
+    // What an agent opens is for the agent to find out.
+    await page.getByRole('button', { name: /^ssh1 to portico: \d+ flows, worst: (proven|reachable, not proven)$/ }).waitFor({ timeout: 60_000 });
     await axe(page, 'live, the matrix');
     await shoot(page, 'ports-live-matrix');
     await page.getByRole('button', { name: 'Check now' }).click();
@@ -165,6 +167,31 @@ describe('the Ports page', () => {
     await page.goto('/console/hosts/ssh1');
     await page.getByRole('region', { name: 'Ports', exact: true }).getByRole('link', { name: /^All \d+ flows$/ }).first().waitFor();
     await axe(page, 'the ports of a host');
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+
+  test('a server that dies turns its line and its cell red, with what to do and since when', async () => {
+    const { context, page, errors } = await operator();
+    const line = page.getByRole('region', { name: 'Map' }).getByRole('button', { name: /^portico to .*flows fail, worst:/ });
+    await page.goto('/console/ports?to=nla1');
+    await page.getByRole('heading', { name: 'What was seen' }).waitFor();
+    lab(['kill', 'nla1']);
+    try {
+      await page.getByRole('heading', { name: /^Required flows that fail: [1-9]/ }).waitFor({ timeout: 60_000 });
+      await line.waitFor();
+      assert.match(await line.getAttribute('class'), /bad/);
+      // The row was open, and tells the news by itself.
+      await page.getByRole('heading', { name: 'What to do' }).waitFor();
+      await page.getByRole('region', { name: 'History' }).getByText('before: proven').first().waitFor();
+      await axe(page, 'live, a failing flow');
+      await shoot(page, 'ports-live-fails');
+      await page.goto('/console/ports?view=matrix');
+      await page.getByRole('button', { name: /^portico to nla1: 1 of \d+ flows fail/ }).waitFor();
+    } finally {
+      lab(['start', 'nla1']);
+    }
+    await page.getByRole('button', { name: /^portico to nla1: \d+ flows, worst: proven$/ }).waitFor({ timeout: 60_000 });
     assert.deepEqual(errors, []);
     await context.close();
   });
