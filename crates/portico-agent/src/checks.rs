@@ -20,18 +20,19 @@ pub const CHECKS_MAX: usize = 2;
 /// other work.
 const PACE: (u32, u32) = (4, 4);
 
-/// Begins a check, or answers why not. A task is made only when there is a place for it and for
-/// its answer.
+/// Begins a check; what it gives is the answer why not. A task is made only when there is a place
+/// for it and for its answer.
 pub(crate) fn begin(
     host: &Host,
     answers: &mpsc::Sender<ToBroker>,
     check: u64,
     targets: Vec<FlowTarget>,
-) -> Result<(), ToBroker> {
+) -> Option<ToBroker> {
     let slot = answers.clone().try_reserve_owned();
-    let slot = slot.map_err(|_full| refused(check))?;
     let place = Arc::clone(&host.0.checks).try_acquire_owned();
-    let place = place.map_err(|_full| refused(check))?;
+    let (Ok(slot), Ok(place)) = (slot, place) else {
+        return Some(refused(check));
+    };
     tracing::debug!(check, targets = targets.len(), "Check of flows");
     let clock = Arc::clone(&host.0.clock);
     tokio::spawn(async move {
@@ -40,7 +41,7 @@ pub(crate) fn begin(
         // A link that is gone has nobody who wants to know.
         slot.send(answer);
     });
-    Ok(())
+    None
 }
 
 fn refused(check: u64) -> ToBroker {

@@ -122,8 +122,8 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 },
                 Ok(ToAgent::Check { check, targets }) => {
                     match checks::begin(&parts.host, &answers, check, targets) {
-                        Ok(()) => continue,
-                        Err(answer) => answer,
+                        None => continue,
+                        Some(refusal) => refusal,
                     }
                 }
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {

@@ -70,7 +70,7 @@ pub(super) fn compare(seen: &Seen<'_>, rules: &Ruleset, drift: &mut Drift) {
             }
             continue;
         }
-        let start = Packets::all(version, interfaces.from_outside())
+        let start = Packets::all(version, interfaces.outside())
             .only(Dimension::Source, &unicast(version))
             .and_then(|packets| packets.only(Dimension::Destination, &unicast(version)));
         let Some(start) = start else { continue };
@@ -134,7 +134,7 @@ fn planned<'s>(
             peers.push((peer.id.clone(), networks));
         }
         // Rules seldom name the host's own address.
-        let all_of = Packets::all(version, interfaces.from_outside());
+        let all_of = Packets::all(version, interfaces.outside());
         let all_of = carried(row.planned, version, all_of);
         let sure = all_of.as_ref().and_then(|packets| {
             let client = Ranges::new([(CLIENT_PORT_MIN, u16::MAX.into())]);
@@ -173,9 +173,9 @@ fn own_interfaces(seen: &Seen<'_>, version: Version, interfaces: &Interfaces) ->
         .filter(|(_, address)| Version::of(*address) == version && own.contains(&number(*address)))
         .map(|(name, _)| name.clone())
         .collect();
-    let known = interfaces.numbers(&names).both(&interfaces.from_outside());
+    let known = interfaces.numbers(&names).both(&interfaces.outside());
     match known.is_empty() {
-        true => interfaces.from_outside(),
+        true => interfaces.outside(),
         false => known,
     }
 }

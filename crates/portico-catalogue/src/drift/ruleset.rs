@@ -308,14 +308,14 @@ impl Interfaces {
     }
 
     /// All but the one on which the host talks to itself.
-    pub(super) fn from_outside(&self) -> Ranges {
+    pub(super) fn outside(&self) -> Ranges {
         let others = u128::try_from(self.names.len()).unwrap_or(u128::MAX);
         Ranges::up_to(others).without(&self.numbers(&["lo".to_owned()]))
     }
 
     /// Names of `numbers`; `None` when it is all from outside.
     pub(super) fn shown(&self, numbers: &Ranges) -> Option<String> {
-        if self.from_outside().without(numbers).is_empty() {
+        if self.outside().without(numbers).is_empty() {
             return None;
         }
         let numbered = (0_u128..).zip(&self.names);
