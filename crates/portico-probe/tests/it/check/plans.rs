@@ -227,7 +227,16 @@ fn a_flow_is_asked_for_the_service_that_the_catalogue_means() {
 
 #[test]
 fn ranges_of_rpc_follow_the_mapper_only_where_the_plan_has_one_on_the_host() {
-    let plan = estate();
+    let hosts = vec![
+        host("rpc1", &["windows.rpc-server"], ip("192.0.2.1")),
+        host("rpc2", &["windows.rpc-client"], ip("192.0.2.2")),
+        host("gw1", &["rds.gateway"], ip("192.0.2.3")),
+    ];
+    let deployment = Deployment {
+        hosts,
+        ..Deployment::default()
+    };
+    let plan = plan(Catalogue::portico(), &deployment);
     let made = targets(&plan, None);
     let (mut followed, mut not) = (0, 0);
     for target in &made.targets {
