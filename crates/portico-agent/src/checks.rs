@@ -190,6 +190,10 @@ mod tests {
     }
 
     #[tokio::test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a port of the test's own, which nobody holds any more"
+    )]
     async fn every_target_has_one_outcome_and_the_answer_can_be_sent() {
         portico_net::tls::install_provider();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,5 +1,9 @@
 //! The port check of the running deployment: who is asked for what, what is kept, and what it
 //! means for placement.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "servers of the tests are no sockets of Portico"
+)]
 
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 

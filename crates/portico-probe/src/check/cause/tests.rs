@@ -399,7 +399,7 @@ fn an_issuer_that_others_do_not_see_is_an_interception() {
     );
     assert!(causes[0].why.contains("broker sees one of \"CN=Own CA\""));
     assert!(!causes[0].why.contains('\u{1b}'), "{causes:?}");
-    let causes = explain(&[own.clone()], &["Own CA"]);
+    let causes = explain(std::slice::from_ref(&own), &["Own CA"]);
     assert_eq!(causes[0].kind, CauseKind::CertificateIntercepted);
     let causes = explain(&[own], &["Box"]);
     assert_eq!(causes[0].kind, CauseKind::CertificateUntrusted);
