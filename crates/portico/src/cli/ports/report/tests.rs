@@ -166,7 +166,7 @@ fn the_file_needs_nothing_else_and_runs_nothing() {
     ] {
         assert!(!html.contains(foreign), "{foreign}");
     }
-    assert!(html.contains("All 6 required flows are good."), "{html}");
+    assert!(html.contains("All 9 required flows are good."), "{html}");
     assert!(html.contains("default-src 'none'"));
 }
 
@@ -210,7 +210,9 @@ fn lines_of_the_picture_have_the_worst_verdict_of_their_flows() {
         _ => outcome(Verdict::Proven, "yes"),
     }));
     assert!(html.contains("class=\"bundle tone-bad\""), "{html}");
-    assert!(html.contains("1 refused, 1 proven: "), "{html}");
+    // One target is for two of the three flows.
+    let words = ["1 refused, 2 proven: ", "2 refused, 1 proven: "];
+    assert!(words.iter().any(|words| html.contains(words)), "{html}");
     let html = either(shown(&plan, Format::Html, "e", |_| {
         outcome(Verdict::Proven, "yes")
     }));
@@ -220,24 +222,31 @@ fn lines_of_the_picture_have_the_worst_verdict_of_their_flows() {
 
 #[test]
 fn of_very_many_flows_the_worst_are_listed_and_the_rest_counted() {
-    let plan = planned(5_500);
-    let bad = 400;
-    let html = either(shown(&plan, Format::Html, "large", |place| {
-        match place >= 11_000 - bad {
+    let plan = planned(4_000);
+    let bad_targets = 7_600..8_000;
+    let html = either(shown(
+        &plan,
+        Format::Html,
+        "large",
+        |place| match bad_targets.contains(&place) {
             true => outcome(Verdict::Refused, "no"),
             false => outcome(Verdict::Proven, "yes"),
-        }
-    }));
+        },
+    ));
     is_balanced(&html);
-    let listed = html.matches("<li class=\"flow ").count();
-    assert_eq!(listed, LISTED_MAX);
-    assert_eq!(html.matches("<li class=\"flow tone-bad\"").count(), bad);
-    assert!(html.contains("6000 more flows are left out here (6000 proven)"));
+    let count = |part: &str| html.matches(part).count();
+    assert_eq!(count("<li class=\"flow "), LISTED_MAX);
+    let bad = count("<li class=\"flow tone-bad\"");
+    assert!(bad >= bad_targets.len(), "{bad}");
+    assert!(html.contains(&format!("{bad} of 12000 required flows are not proven")));
+    let left_out = 12_000 - LISTED_MAX;
+    let said = format!("{left_out} more flows are left out here ({left_out} proven)");
+    assert!(html.contains(&said));
     assert!(html.contains(&format!(
         "{} more are in the sections below",
         bad - TODO_MAX
     )));
-    assert!(html.len() < 6 << 20, "{} bytes", html.len());
+    assert!(html.len() < 8 << 20, "{} bytes", html.len());
     let rows = html.split("<tbody>").nth(1).unwrap();
     let columns = rows.split("</tr>").next().unwrap().matches("<td").count();
     assert_eq!(columns, MATRIX_MAX);
