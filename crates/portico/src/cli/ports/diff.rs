@@ -190,11 +190,11 @@ mod tests {
         assert_eq!(plan.hosts[place as usize].id, "broker1");
         // An office network is no machine.
         let none = at(&["127.0.0.1", "10.30.128.5"]).unwrap_err().to_string();
-        expect_test::expect![[r"
+        expect_test::expect![[r#"
             error: No host of rds.toml is this machine
               reason:    this machine has 10.30.128.5, and no host has one of these
-              next step: name the host with --host: clients, web1, broker1, rdsh1, rdsh2, licensing1, clearing-house, admin1, dc1
-        "]]
+              next step: name the host with --host: admin1, broker1, clearing-house, clients, dc1, licensing1, rdsh1, rdsh2, web1
+        "#]]
         .assert_eq(&none);
         let several = at(&["10.30.0.11", "10.30.0.5"]).unwrap_err();
         assert_eq!(

@@ -187,8 +187,9 @@ async fn a_machine_is_found_in_the_estate_and_compared_with_its_processes() {
     };
     for words in [
         "ip link set lo up",
-        "ip link add eth0 type dummy",
+        "ip link add eth0 type veth peer name other0",
         "ip link set eth0 up",
+        "ip link set other0 up",
         "ip address add 10.30.1.1/24 dev eth0",
     ] {
         namespace.tool(&words.split(' ').collect::<Vec<_>>(), "");
