@@ -116,7 +116,7 @@ mod tests {
         let text = "version = 1\n[[pools]]\nid = \"p\"\ntitle = \"P\"\n[[hosts]]\nid = \"sh1\"\n\
             pool = \"p\"\naddress = \"192.0.2.1\"\nprotocol = \"rdp\"\nagent = \"required\"\n";
         let mut host = portico_estate::parse("e", text).unwrap().estate.hosts[&sh1].clone();
-        let mut look = |flow, verdict, host: &Host, now| {
+        let look = |flow, verdict, host: &Host, now| {
             bars.take(&gate, &sh1, &record(flow, verdict, at), 500);
             bars.why(&sh1, host, now)
         };

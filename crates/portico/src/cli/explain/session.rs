@@ -310,6 +310,10 @@ mod tests {
             │  ├─ display: :10
             │  ├─ exists for: 1h 30m
             │  └─ nobody typed for: 12s
+            ├─ Flows to the host that do not work
+            │  └─ refused from gate: nothing listens\u{1b}[2J (portico.gateway-host-rdp)
+            │     ├─ next step: start the service
+            │     └─ since: 2025-11-21 03:33:20Z
             └─ History
                ├─ 2025-11-21 03:33:20Z  launched from 10.0.0.1, placed on sh1
                ├─ 2025-11-21 03:33:21Z  pending until 2025-11-21 03:34:20Z
@@ -330,6 +334,7 @@ mod tests {
             Session 00000000000000000000000000000007
             ├─ Directory: has it no more; it is over
             ├─ Agent of the host: sees no such session, or there is none
+            ├─ Flows to the host: none is known not to work
             └─ History
                └─ 2025-11-21 03:33:20Z  danced
         "#]]
