@@ -203,6 +203,17 @@ function liveTests(open) {
     assert.deepEqual(errors, []);
     await context.close();
   });
+
+  test('a launch that failed leads to the ports of the host that did not answer', async () => {
+    const { context, page, errors } = await open('live-launch', { role: 'auditor' });
+    await page.goto('/console/launches?outcome=bad');
+    await page.locator('summary').filter({ hasText: 'acc2' }).first().click();
+    await page.locator('details[open]').getByRole('link', { name: 'Ports to acc2' }).first().click();
+    await page.waitForURL('**/console/ports?to=acc2');
+    await page.locator('.headline').waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
 }
 
 /** `open` makes a context with a state of the stand-in; `mock` changes it meanwhile. */
