@@ -37,21 +37,45 @@ const ECHO_UDP: What = What::Speak {
 };
 
 async fn at(lab: &Lab, limits: Limits, port: u16, what: What) -> Outcome {
-    check(&target(lab.address("svc4"), port, what), &means(lab, limits)).await
+    check(
+        &target(lab.address("svc4"), port, what),
+        &means(lab, limits),
+    )
+    .await
 }
 
 #[tokio::test]
 async fn a_stopped_server_refuses_and_the_next_step_is_to_start_it() {
     let Some(lab) = lab() else { return };
     let _alone = Lab::faults_alone().await;
-    expect(&at(&lab, PATIENT, 22, SSH).await, Verdict::Proven, "SSH-2.0-", "");
+    expect(
+        &at(&lab, PATIENT, 22, SSH).await,
+        Verdict::Proven,
+        "SSH-2.0-",
+        "",
+    );
     lab.command("stop", "svc4");
     let tcp = at(&lab, PATIENT, 22, SSH).await;
     let udp = at(&lab, PATIENT, 7, ECHO_UDP).await;
     lab.command("start", "svc4");
-    expect(&tcp, Verdict::Refused, "refused", "start the service on the host");
-    expect(&udp, Verdict::Refused, "ICMP port unreachable", "start the service on the host");
-    expect(&at(&lab, PATIENT, 22, SSH).await, Verdict::Proven, "SSH-2.0-", "");
+    expect(
+        &tcp,
+        Verdict::Refused,
+        "refused",
+        "start the service on the host",
+    );
+    expect(
+        &udp,
+        Verdict::Refused,
+        "ICMP port unreachable",
+        "start the service on the host",
+    );
+    expect(
+        &at(&lab, PATIENT, 22, SSH).await,
+        Verdict::Proven,
+        "SSH-2.0-",
+        "",
+    );
 }
 
 #[tokio::test]
@@ -62,8 +86,18 @@ async fn an_unplugged_host_is_told_from_a_stopped_one() {
     let tcp = at(&lab, SHORT, 22, SSH).await;
     let udp = at(&lab, SHORT, 7, ECHO_UDP).await;
     lab.command("plug", "svc4");
-    expect(&tcp, Verdict::NoAnswer, "", "the host is up and that firewalls let 22/tcp through");
-    expect(&udp, Verdict::NoAnswer, "no answer of echo", "firewalls let 7/udp");
+    expect(
+        &tcp,
+        Verdict::NoAnswer,
+        "",
+        "the host is up and that firewalls let 22/tcp through",
+    );
+    expect(
+        &udp,
+        Verdict::NoAnswer,
+        "no answer of echo",
+        "firewalls let 7/udp",
+    );
 }
 
 /// A rule of the firewall, and the verdict and next step that it gives.
@@ -176,7 +210,13 @@ async fn each_kind_of_firewall_rule_has_its_verdict_and_the_service_is_proven_wi
         let loaded = lab.firewall("svc4", "portico_fault", &[rule.rule.to_owned()]);
         let outcome = at(&lab, rule.limits, rule.port, rule.what.clone()).await;
         drop(loaded);
-        println!("{}: {}: {}; {:?}", rule.rule, outcome.verdict.name(), outcome.evidence, outcome.next_step);
+        println!(
+            "{}: {}: {}; {:?}",
+            rule.rule,
+            outcome.verdict.name(),
+            outcome.evidence,
+            outcome.next_step
+        );
         expect(&outcome, rule.verdict, rule.evidence, rule.next_step);
         let without = at(&lab, PATIENT, rule.port, rule.what).await;
         expect(&without, Verdict::Proven, "", "");
@@ -191,7 +231,10 @@ async fn each_fault_of_a_certificate_is_found_and_the_service_is_proven_all_the_
         (8441, "the certificate has expired"),
         (8442, "the certificate is self-signed"),
         (8443, "the certificate is not for"),
-        (8446, "the certificate is not valid yet, or a clock is wrong"),
+        (
+            8446,
+            "the certificate is not valid yet, or a clock is wrong",
+        ),
     ] {
         let outcome = at(&lab, PATIENT, port, HTTPS).await;
         let findings = &outcome.tls.as_ref().unwrap().findings;
@@ -244,7 +287,12 @@ async fn a_clock_that_is_ten_minutes_ahead_is_told_by_kerberos_and_ntp() {
         (123, over_udp(Service::Ntp)),
     ] {
         let outcome = at(&lab, PATIENT, port, what).await;
-        expect(&outcome, Verdict::Proven, "", "ahead of that of this machine");
+        expect(
+            &outcome,
+            Verdict::Proven,
+            "",
+            "ahead of that of this machine",
+        );
         let ahead_ms = outcome.clock_ahead_ms.unwrap();
         assert!((590_000..=610_000).contains(&ahead_ms), "{outcome:?}");
     }
@@ -255,11 +303,41 @@ async fn each_service_that_behaves_badly_has_its_verdict() {
     let Some(lab) = lab() else { return };
     let _up = Lab::faults_in_use().await;
     let cases = [
-        (9001, PATIENT, Verdict::WrongService, "does not speak SSH", "which program listens on 9001"),
-        (9002, SHORT, Verdict::ReachableNotProven, "begins an answer and does not end it", "its log"),
-        (9003, SHORT, Verdict::ReachableNotProven, "says nothing of SSH", "its log"),
-        (9004, PATIENT, Verdict::WrongService, "does not speak SSH", "which program"),
-        (9005, PATIENT, Verdict::Proven, "\\x1b[2J\\x1b]0;owned\\x07", ""),
+        (
+            9001,
+            PATIENT,
+            Verdict::WrongService,
+            "does not speak SSH",
+            "which program listens on 9001",
+        ),
+        (
+            9002,
+            SHORT,
+            Verdict::ReachableNotProven,
+            "begins an answer and does not end it",
+            "its log",
+        ),
+        (
+            9003,
+            SHORT,
+            Verdict::ReachableNotProven,
+            "says nothing of SSH",
+            "its log",
+        ),
+        (
+            9004,
+            PATIENT,
+            Verdict::WrongService,
+            "does not speak SSH",
+            "which program",
+        ),
+        (
+            9005,
+            PATIENT,
+            Verdict::Proven,
+            "\\x1b[2J\\x1b]0;owned\\x07",
+            "",
+        ),
         (9007, SHORT, Verdict::WrongService, "", "which program"),
     ];
     for (port, limits, verdict, evidence, next_step) in cases {
@@ -268,5 +346,10 @@ async fn each_service_that_behaves_badly_has_its_verdict() {
     }
     // It waits for a word before it resets.
     let reset = at(&lab, PATIENT, 9006, ECHO).await;
-    expect(&reset, Verdict::Blocked, "reset before an answer", "see the log of the service");
+    expect(
+        &reset,
+        Verdict::Blocked,
+        "reset before an answer",
+        "see the log of the service",
+    );
 }

@@ -56,8 +56,8 @@ fn find() -> Result<Lab, String> {
     }
     let folder = PathBuf::from(text(&facts["dir"]));
     let authority = folder.join("ca/ca.crt");
-    let authority = std::fs::read(&authority)
-        .map_err(|error| format!("{}: {error}", authority.display()))?;
+    let authority =
+        std::fs::read(&authority).map_err(|error| format!("{}: {error}", authority.display()))?;
     Ok(Lab {
         name: text(&facts["lab"]),
         net: text(&facts["gateway"]).trim_end_matches(".1").to_owned(),
@@ -129,7 +129,12 @@ impl Firewall {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(script.as_bytes())
+            .unwrap();
         let done = child.wait_with_output().unwrap();
         assert!(done.status.success(), "nft: {done:?}\n{script}");
     }

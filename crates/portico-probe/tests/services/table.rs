@@ -6,7 +6,7 @@ use portico_probe::check::{Outcome, Tls, Verdict, What, check};
 use portico_wire::probe::{Over, Service};
 
 use crate::{
-    PATIENT,
+    PATIENT, expect,
     lab::{Lab, lab},
     means, target, unlike,
 };
@@ -102,19 +102,97 @@ pub(crate) const ROWS: &[Row] = &[
     // Samba as a domain controller.
     row("DNS", Service::Dns, "svc1", 53, "DNS"),
     row("DNS", Service::Dns, "svc1", 53, "DNS").udp(),
-    row("Kerberos", Service::Kerberos, "svc1", 88, "AD.PORTICO.TEST"),
-    row("Kerberos", Service::Kerberos, "svc1", 88, "AD.PORTICO.TEST").udp(),
-    row("Kerberos passwords", Service::Kpasswd, "svc1", 464, "assword"),
-    row("Kerberos passwords", Service::Kpasswd, "svc1", 464, "assword").udp(),
-    row("LDAP", Service::Ldap, "svc1", 389, "DC=ad,DC=portico,DC=test"),
-    row("LDAPS", Service::Ldap, "svc1", 636, "DC=ad,DC=portico,DC=test").in_tls(),
-    row("CLDAP", Service::Ldap, "svc1", 389, "DC=ad,DC=portico,DC=test").udp(),
-    row("global catalogue", Service::Ldap, "svc1", 3268, "DC=ad,DC=portico,DC=test"),
-    row("global catalogue in TLS", Service::Ldap, "svc1", 3269, "DC=ad,DC=portico,DC=test").in_tls(),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc1",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    ),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc1",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    )
+    .udp(),
+    row(
+        "Kerberos passwords",
+        Service::Kpasswd,
+        "svc1",
+        464,
+        "assword",
+    ),
+    row(
+        "Kerberos passwords",
+        Service::Kpasswd,
+        "svc1",
+        464,
+        "assword",
+    )
+    .udp(),
+    row(
+        "LDAP",
+        Service::Ldap,
+        "svc1",
+        389,
+        "DC=ad,DC=portico,DC=test",
+    ),
+    row(
+        "LDAPS",
+        Service::Ldap,
+        "svc1",
+        636,
+        "DC=ad,DC=portico,DC=test",
+    )
+    .in_tls(),
+    row(
+        "CLDAP",
+        Service::Ldap,
+        "svc1",
+        389,
+        "DC=ad,DC=portico,DC=test",
+    )
+    .udp(),
+    row(
+        "global catalogue",
+        Service::Ldap,
+        "svc1",
+        3268,
+        "DC=ad,DC=portico,DC=test",
+    ),
+    row(
+        "global catalogue in TLS",
+        Service::Ldap,
+        "svc1",
+        3269,
+        "DC=ad,DC=portico,DC=test",
+    )
+    .in_tls(),
     row("SMB", Service::Smb, "svc1", 445, "SMB"),
-    row("NetBIOS session", Service::NetbiosSession, "svc1", 139, "NetBIOS session"),
-    row("NetBIOS names and WINS", Service::NetbiosName, "svc1", 137, "SVC1").udp(),
-    row("RPC endpoint mapper", Service::RpcMapper, "svc1", 135, "endpoint mapper"),
+    row(
+        "NetBIOS session",
+        Service::NetbiosSession,
+        "svc1",
+        139,
+        "NetBIOS session",
+    ),
+    row(
+        "NetBIOS names and WINS",
+        Service::NetbiosName,
+        "svc1",
+        137,
+        "SVC1",
+    )
+    .udp(),
+    row(
+        "RPC endpoint mapper",
+        Service::RpcMapper,
+        "svc1",
+        135,
+        "endpoint mapper",
+    ),
     row("RPC", Service::Rpc, "svc1", 49152, "RPC"),
     // Mail, news, files, printing.
     row("SSH", Service::Ssh, "svc2", 22, "SSH-2.0-OpenSSH_9.2"),
@@ -135,14 +213,19 @@ pub(crate) const ROWS: &[Row] = &[
     row("LPD", Service::Lpd, "svc2", 515, "refuses the queue"),
     // Log-on of old, the small services, screens.
     row("telnet", Service::Telnet, "svc2", 23, "negotiates options"),
-    row("rexec", Service::Rexec, "svc2", 512, "refuses as it should"),
     row("rlogin", Service::Rlogin, "svc2", 513, ""),
     row("rsh", Service::Rsh, "svc2", 514, "refuses as it should"),
     row("echo", Service::Echo, "svc2", 7, "sends back"),
     row("echo", Service::Echo, "svc2", 7, "sends back").udp(),
     row("daytime", Service::Daytime, "svc2", 13, ":"),
     row("daytime", Service::Daytime, "svc2", 13, ":").udp(),
-    row("quote of the day", Service::Quote, "svc2", 17, "Whoever asks"),
+    row(
+        "quote of the day",
+        Service::Quote,
+        "svc2",
+        17,
+        "Whoever asks",
+    ),
     row("character generator", Service::Chargen, "svc2", 19, "ring"),
     row("character generator", Service::Chargen, "svc2", 19, "ring").udp(),
     row("VNC", Service::Vnc, "svc2", 5900, "RFB 003.008"),
@@ -153,17 +236,57 @@ pub(crate) const ROWS: &[Row] = &[
     row("DNS", Service::Dns, "svc3", 53, "DNS").udp(),
     row("LDAP", Service::Ldap, "svc3", 389, "dc=portico,dc=test"),
     row("LDAPS", Service::Ldap, "svc3", 636, "dc=portico,dc=test").in_tls(),
-    row("Kerberos", Service::Kerberos, "svc3", 88, "PORTICO.TEST"),
-    row("Kerberos", Service::Kerberos, "svc3", 88, "PORTICO.TEST").udp(),
-    row("Kerberos passwords", Service::Kpasswd, "svc3", 464, "assword"),
-    row("Kerberos passwords", Service::Kpasswd, "svc3", 464, "assword").udp(),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc3",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    ),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc3",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    )
+    .udp(),
+    row(
+        "Kerberos passwords",
+        Service::Kpasswd,
+        "svc3",
+        464,
+        "assword",
+    ),
+    row(
+        "Kerberos passwords",
+        Service::Kpasswd,
+        "svc3",
+        464,
+        "assword",
+    )
+    .udp(),
     row("NTP", Service::Ntp, "svc3", 123, "NTP, stratum 8").udp(),
-    row("SNMP version 3", Service::Snmp, "svc3", 161, "SNMP v3, engine").udp(),
+    row(
+        "SNMP version 3",
+        Service::Snmp,
+        "svc3",
+        161,
+        "SNMP v3, engine",
+    )
+    .udp(),
     row("SSDP", Service::Ssdp, "svc3", 1900, "MiniUPnPd").udp(),
     row("RTSP", Service::Rtsp, "svc3", 554, "RTSP 200"),
     // Tunnels.
     row("IKE", Service::Ike, "svc3", 500, "IKE version 2").udp(),
-    row("IKE behind NAT", Service::IkeNat, "svc3", 4500, "IKE version 2").udp(),
+    row(
+        "IKE behind NAT",
+        Service::IkeNat,
+        "svc3",
+        4500,
+        "IKE version 2",
+    )
+    .udp(),
     row("L2TP", Service::L2tp, "svc3", 1701, "L2TP").udp(),
     row("PPTP", Service::Pptp, "svc3", 1723, "PPTP"),
     // Databases and what speaks HTTP.
@@ -176,11 +299,22 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// Services that no real server here speaks, and why.
 const WITHOUT_SERVER: &[(Service, &str)] = &[
+    // It is asked all the same: `netkit_rexecd_closes_without_a_word`.
+    (
+        Service::Rexec,
+        "Debian's only rexecd, netkit's, closes without a word for strangers",
+    ),
     (Service::RdpUdp, "nothing but Windows speaks it"),
     (Service::Tds, "Debian has no SQL Server"),
     (Service::SqlBrowser, "it is part of SQL Server"),
-    (Service::WinRm, "it is part of Windows, and Debian 12 has no openwsman"),
-    (Service::RdGateway, "nothing but Windows and Portico itself speaks it"),
+    (
+        Service::WinRm,
+        "it is part of Windows, and Debian 12 has no openwsman",
+    ),
+    (
+        Service::RdGateway,
+        "nothing but Windows and Portico itself speaks it",
+    ),
     (Service::RpcOverHttp, "it is part of Windows"),
 ];
 
@@ -188,10 +322,34 @@ const WITHOUT_SERVER: &[(Service, &str)] = &[
 fn every_probe_has_a_real_server_or_a_reason() {
     for service in Service::ALL.iter().copied() {
         let is_excused = WITHOUT_SERVER.iter().any(|(other, _)| *other == service);
-        let has_row = |over| ROWS.iter().any(|row| (row.service, row.over) == (service, over));
+        let has_row = |over| {
+            ROWS.iter()
+                .any(|row| (row.service, row.over) == (service, over))
+        };
         let reached = service.carriers().iter().any(|over| has_row(*over));
         assert!(reached != is_excused, "{service:?}");
     }
+}
+
+#[tokio::test]
+async fn netkit_rexecd_closes_without_a_word() {
+    let Some(lab) = lab() else { return };
+    let what = What::Speak {
+        service: Service::Rexec,
+        over: Stream,
+        tls: Tls::Never,
+    };
+    let outcome = check(
+        &target(lab.address("svc2"), 512, what),
+        &means(&lab, PATIENT),
+    )
+    .await;
+    expect(
+        &outcome,
+        Verdict::ReachableNotProven,
+        "closes without a word, as rexecd may",
+        "see the rexec service",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,7 +374,10 @@ async fn every_protocol_is_proven_against_a_real_server() {
         );
         let unlike = unlike(outcome, Verdict::Proven, row.evidence);
         wrong.extend(unlike.or_else(|| certificate(row, outcome)).map(|why| {
-            format!("{} at {} port {}: {why}", row.protocol, row.server, row.port)
+            format!(
+                "{} at {} port {}: {why}",
+                row.protocol, row.server, row.port
+            )
         }));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -27,7 +27,9 @@ const PARALLEL: usize = 48;
 
 /// Everything that can be asked: a service, what carries it, and TLS around it where a row has it.
 fn questions() -> BTreeSet<(Service, Over, bool)> {
-    let of_rows = ROWS.iter().map(|row| (row.service, row.over, row.tls == Tls::FromTheStart));
+    let of_rows = ROWS
+        .iter()
+        .map(|row| (row.service, row.over, row.tls == Tls::FromTheStart));
     let of_services = Service::ALL.iter().flat_map(|service| {
         let carriers = service.carriers().iter();
         carriers.map(|over| (*service, *over, false))
@@ -82,12 +84,17 @@ async fn every_probe_calls_a_real_server_of_another_protocol_the_wrong_service()
 /// Whether a server may be proven by the probe of a relative, and why that is right.
 fn is_relative(service: Service, over: Over, server: &str, port: u16) -> bool {
     use Service as S;
-    let own = ROWS.iter().any(|row| {
-        (row.service, row.over, row.server, row.port) == (service, over, server, port)
-    });
+    let own = ROWS
+        .iter()
+        .any(|row| (row.service, row.over, row.server, row.port) == (service, over, server, port));
     own || match service {
-        // CUPS, InfluxDB, etcd and ACME are web servers, too.
-        S::Http => matches!(port, 80 | 443 | 631 | 2379 | 8086 | 14443),
+        // CUPS, InfluxDB, etcd and ACME are web servers, too; nginx tells who comes to HTTPS without
+        // TLS so in HTTP, and GStreamer's RTSP server speaks HTTP for clients behind proxies.
+        S::Http => matches!(port, 80 | 443 | 554 | 631 | 2379 | 8086 | 14443),
+        // The three refuse with the same byte and any text.
+        S::Rlogin | S::Rsh | S::Rexec => matches!(port, 512..=514),
+        // Samba takes both on both of its ports.
+        S::Smb | S::NetbiosSession => matches!(port, 139 | 445),
         // The endpoint mapper is an RPC server as all are.
         S::Rpc => port == 135,
         // Any short text is a quote (RFC 865), the time of day too.
@@ -116,16 +123,25 @@ async fn no_probe_takes_a_real_server_of_another_protocol_for_its_own() {
             (question, server, port, outcome)
         }
     });
-    let outcomes: Vec<(_, _, _, Outcome)> =
-        stream::iter(checks).buffer_unordered(PARALLEL).collect().await;
+    let outcomes: Vec<(_, _, _, Outcome)> = stream::iter(checks)
+        .buffer_unordered(PARALLEL)
+        .collect()
+        .await;
     assert_eq!(outcomes.len(), count);
     let mut verdicts: BTreeMap<(Service, Over, bool), BTreeMap<Verdict, usize>> = BTreeMap::new();
     let mut taken = Vec::new();
     for (question, server, port, outcome) in &outcomes {
-        *verdicts.entry(*question).or_default().entry(outcome.verdict).or_default() += 1;
+        *verdicts
+            .entry(*question)
+            .or_default()
+            .entry(outcome.verdict)
+            .or_default() += 1;
         // Anything but proven is right: many say nothing to what they do not understand.
         if outcome.verdict == Verdict::Proven {
-            taken.push(format!("{question:?} at {server} port {port}: {}", outcome.evidence));
+            taken.push(format!(
+                "{question:?} at {server} port {port}: {}",
+                outcome.evidence
+            ));
         }
         assert_eq!(unlike(outcome, outcome.verdict, ""), None);
         assert!(
@@ -139,7 +155,11 @@ async fn no_probe_takes_a_real_server_of_another_protocol_for_its_own() {
             .map(|(verdict, count)| format!("{count} {}", verdict.name()))
             .collect();
         let around = if *in_tls { " in TLS" } else { "" };
-        println!("{}{around} over {over:?}: {}", service.name(), counts.join(", "));
+        println!(
+            "{}{around} over {over:?}: {}",
+            service.name(),
+            counts.join(", ")
+        );
     }
     println!("{count} pairs");
     assert!(taken.is_empty(), "{}", taken.join("\n"));
