@@ -18,7 +18,7 @@ def run(arguments, allowed=(0,)):
 
 
 # What the plan has, without what is skipped: ranges, and what cannot be proven by asking.
-_, text = run([portico, "ports", "check", "-f", estate, "--dry-run", "-o", "json"])
+_, text = run([portico, "ports", "check", "-f", estate, "--from", "clients", "--dry-run", "-o", "json"])
 planned = json.loads(text)
 planned = planned["flows"] if isinstance(planned, dict) else planned
 spoken = [flow for flow in planned if flow["would"].startswith("speak")]
@@ -27,12 +27,13 @@ for flow in spoken:
     ports[flow["transport"], flow["address"]].add(flow["ports"]["first"])
 print(f"{sum(map(len, ports.values()))} ports of {len({address for _, address in ports})} hosts")
 
-took, text = run([portico, "ports", "check", "-f", estate, "-o", "json"], (0, 1))
+took, text = run([portico, "ports", "check", "-f", estate, "--from", "clients", "-o", "json"], (0, 1))
 print(f"portico ports check, as it is set: {took:.1f} s")
 answers = {}
 for flow in json.loads(text)["flows"]:
-    if flow["would"].startswith("speak"):
-        answers.setdefault((flow["transport"], flow["address"], flow["ports"]["first"]), []).append(flow)
+    key = (flow["transport"], flow["address"], (flow["ports"] or {}).get("first"))
+    if key[2] in ports.get(key[:2], ()):
+        answers.setdefault(key, []).append(flow)
 
 found = {}
 for transport, option in (("tcp", "-sS"), ("udp", "-sU")):

@@ -27,6 +27,7 @@ options {
   allow-query { any; };
   recursion no;
   dnssec-validation no;
+  max-records-per-type 300;
 };
 zone "$lab_domain" { type master; file "/etc/bind/lab.zone"; };
 CONF
@@ -39,7 +40,7 @@ CONF
     done
     # For the tests: a name that leads to another host, one to an address of nobody, one of 200 addresses of which the
     # first few are nobody's, and one whose IPv6 address leads nowhere.
-    say "elsewhere IN A $LAB_NET.1"
+    say "elsewhere IN A $address"
     say "nobody IN A $LAB_NET.250"
     for number in {1..199}; do say "many IN A 127.91.0.$number"; done
     say "many IN A $address"

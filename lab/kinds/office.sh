@@ -85,6 +85,7 @@ CONF
   install -d -o daemon -g lp /run/lprng
   printf '%s\n' 'lp:' ' :sd=/var/spool/lpd/lp' ' :lp=/dev/null' ' :sh' >/etc/printcap
   printf '%s\n' 'lpd_listen_port=515' 'unix_socket_path=' >/etc/lprng/lpd.conf
+  say 'DEFAULT ACCEPT' >/etc/lprng/lpd.perms
   checkpc -f >"$log/checkpc.log" 2>&1 || true
   cat >/etc/lab/nginx.conf <<'CONF'
 user www-data;

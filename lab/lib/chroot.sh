@@ -6,7 +6,7 @@
 
 rootfs_folder() { # of the loaded server: another recipe is another folder
   local recipe
-  recipe="$(printf '%s\n' "$rootfs" "$rootfs_expects" "${packages[@]}" | sha256sum | cut -c1-10)"
+  recipe="$(printf '%s\n' "$rootfs" "$rootfs_expects" "${packages[@]}" "${rootfs_options[@]}" | sha256sum | cut -c1-10)"
   say "$LAB_CACHE/$rootfs-${rootfs_expects/ /-}-$recipe"
 }
 
@@ -30,7 +30,11 @@ make_rootfs() { # FOLDER
   rm -rf --one-file-system "$folder.new"
   say "Making a Debian $rootfs in $folder (minutes; its log is $log)"
   # --mode=root: the lab is root, and bind mounts of /proc and /dev come and go in a namespace of their own.
-  unshare --mount mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' \
+  # INN's package wants to know a host with a domain.
+  # shellcheck disable=SC2016 # expanded by mmdebstrap's shell and by the inner one
+  unshare --mount --uts bash -c 'hostname "$1" && shift && exec "$@"' -- "lab.$lab_domain" \
+    mmdebstrap --quiet --variant=minbase --mode=root --aptopt='APT::Install-Recommends "false"' \
+    --essential-hook='printf "%s\n" "127.0.0.1 localhost" "127.0.1.1 lab.'"$lab_domain"' lab" >"$1/etc/hosts"' "${rootfs_options[@]}" \
     --include="$(IFS=,; printf '%s' "${packages[*]}")" "$rootfs" "$folder.new" - >"$log" 2>&1 8>&- 9>&- <<SOURCES || {
 deb [signed-by=$keyring] $LAB_MIRROR $rootfs main
 deb [signed-by=$keyring] $LAB_MIRROR $rootfs-backports main

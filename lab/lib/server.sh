@@ -24,7 +24,7 @@ load_server() {
     die "no server '$name': there are $(server_names | paste -sd' ')"
   kind="" host="" port="" title="" pool="" protocol="" security="" sessions_max="" managed="" optional=""
   rootfs="" rootfs_expects="" wait_s=""
-  packages=() units=()
+  packages=() units=() rootfs_options=()
   dir="$LAB_DIR/servers/$name" keys="$LAB_DIR/servers/$name/keys" log="$LAB_DIR/servers/$name/log"
   netns="$LAB_NAME-$name"
   source "$lab_src/servers/$name.sh"

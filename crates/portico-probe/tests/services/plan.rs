@@ -57,7 +57,6 @@ const PROVEN: &[(&str, &str)] = &[
     ("TFTP", "udp"),
     ("Telnet", "tcp"),
     ("rcmd", "tcp"),
-    ("rexec", "tcp"),
     ("rlogin", "tcp"),
 ];
 

@@ -6,7 +6,7 @@ use portico_probe::check::{Outcome, Tls, Verdict, What, check};
 use portico_wire::probe::{Over, Service};
 
 use crate::{
-    PATIENT,
+    PATIENT, expect,
     lab::{Lab, lab},
     means, target, unlike,
 };
@@ -102,8 +102,21 @@ pub(crate) const ROWS: &[Row] = &[
     // Samba as a domain controller.
     row("DNS", Service::Dns, "svc1", 53, "DNS"),
     row("DNS", Service::Dns, "svc1", 53, "DNS").udp(),
-    row("Kerberos", Service::Kerberos, "svc1", 88, "AD.PORTICO.TEST"),
-    row("Kerberos", Service::Kerberos, "svc1", 88, "AD.PORTICO.TEST").udp(),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc1",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    ),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc1",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    )
+    .udp(),
     row(
         "Kerberos passwords",
         Service::Kpasswd,
@@ -200,7 +213,6 @@ pub(crate) const ROWS: &[Row] = &[
     row("LPD", Service::Lpd, "svc2", 515, "refuses the queue"),
     // Log-on of old, the small services, screens.
     row("telnet", Service::Telnet, "svc2", 23, "negotiates options"),
-    row("rexec", Service::Rexec, "svc2", 512, "refuses as it should"),
     row("rlogin", Service::Rlogin, "svc2", 513, ""),
     row("rsh", Service::Rsh, "svc2", 514, "refuses as it should"),
     row("echo", Service::Echo, "svc2", 7, "sends back"),
@@ -224,8 +236,21 @@ pub(crate) const ROWS: &[Row] = &[
     row("DNS", Service::Dns, "svc3", 53, "DNS").udp(),
     row("LDAP", Service::Ldap, "svc3", 389, "dc=portico,dc=test"),
     row("LDAPS", Service::Ldap, "svc3", 636, "dc=portico,dc=test").in_tls(),
-    row("Kerberos", Service::Kerberos, "svc3", 88, "PORTICO.TEST"),
-    row("Kerberos", Service::Kerberos, "svc3", 88, "PORTICO.TEST").udp(),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc3",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    ),
+    row(
+        "Kerberos",
+        Service::Kerberos,
+        "svc3",
+        88,
+        "C_PRINCIPAL_UNKNOWN",
+    )
+    .udp(),
     row(
         "Kerberos passwords",
         Service::Kpasswd,
@@ -274,6 +299,11 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// Services that no real server here speaks, and why.
 const WITHOUT_SERVER: &[(Service, &str)] = &[
+    // It is asked all the same: `netkit_rexecd_closes_without_a_word`.
+    (
+        Service::Rexec,
+        "Debian's only rexecd, netkit's, closes without a word for strangers",
+    ),
     (Service::RdpUdp, "nothing but Windows speaks it"),
     (Service::Tds, "Debian has no SQL Server"),
     (Service::SqlBrowser, "it is part of SQL Server"),
@@ -299,6 +329,27 @@ fn every_probe_has_a_real_server_or_a_reason() {
         let reached = service.carriers().iter().any(|over| has_row(*over));
         assert!(reached != is_excused, "{service:?}");
     }
+}
+
+#[tokio::test]
+async fn netkit_rexecd_closes_without_a_word() {
+    let Some(lab) = lab() else { return };
+    let what = What::Speak {
+        service: Service::Rexec,
+        over: Stream,
+        tls: Tls::Never,
+    };
+    let outcome = check(
+        &target(lab.address("svc2"), 512, what),
+        &means(&lab, PATIENT),
+    )
+    .await;
+    expect(
+        &outcome,
+        Verdict::ReachableNotProven,
+        "closes without a word, as rexecd may",
+        "see the rexec service",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,8 +88,13 @@ fn is_relative(service: Service, over: Over, server: &str, port: u16) -> bool {
         .iter()
         .any(|row| (row.service, row.over, row.server, row.port) == (service, over, server, port));
     own || match service {
-        // CUPS, InfluxDB, etcd and ACME are web servers, too.
-        S::Http => matches!(port, 80 | 443 | 631 | 2379 | 8086 | 14443),
+        // CUPS, InfluxDB, etcd and ACME are web servers, too; nginx tells who comes to HTTPS without
+        // TLS so in HTTP, and GStreamer's RTSP server speaks HTTP for clients behind proxies.
+        S::Http => matches!(port, 80 | 443 | 554 | 631 | 2379 | 8086 | 14443),
+        // The three refuse with the same byte and any text.
+        S::Rlogin | S::Rsh | S::Rexec => matches!(port, 512..=514),
+        // Samba takes both on both of its ports.
+        S::Smb | S::NetbiosSession => matches!(port, 139 | 445),
         // The endpoint mapper is an RPC server as all are.
         S::Rpc => port == 135,
         // Any short text is a quote (RFC 865), the time of day too.

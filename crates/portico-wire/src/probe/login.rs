@@ -13,6 +13,10 @@ pub(super) fn telnet(heard: Heard<'_>) -> Reading {
     if super::recognise(bytes).is_some_and(|known| known != "telnet") {
         return Reading::Wrong;
     }
+    // An echo sends the question back. A telnet server may ask the same by itself, and then goes on.
+    if bytes == TELNET_OPENING {
+        return heard.unfinished();
+    }
     let Some(place) = bytes.iter().position(|byte| *byte == 255) else {
         return match bytes.len() > TELNET_TEXT_MAX {
             true => Reading::Wrong,
@@ -77,8 +81,12 @@ pub(super) fn rlogin_opening() -> Vec<u8> {
 
 /// RFC 1282: the server answers with a zero byte; an error is as rshd's.
 pub(super) fn rlogin(heard: Heard<'_>) -> Reading {
+    let said = rlogin_opening();
     match heard.bytes {
         [] | [0] => heard.unfinished(),
+        // An echo sends back what we said.
+        bytes if bytes.starts_with(&said) => Reading::Wrong,
+        bytes if said.starts_with(bytes) => heard.unfinished(),
         // What follows is the question for a password or the log-on's own text, or the request for
         // the size of the window.
         [0, b'\r' | b'\n' | b' '..=b'~' | 0x80, ..] => {
@@ -89,14 +97,35 @@ pub(super) fn rlogin(heard: Heard<'_>) -> Reading {
     }
 }
 
+/// Longest text behind the number of a refusal.
+const LPD_TEXT_LEN_MAX: usize = 512;
+
+/// Whether this is the text of a print server, and not of rsh and its relatives, which begin a
+/// refusal with one and text, too.
+fn is_refusal(text: &[u8]) -> bool {
+    let others: [&[u8]; 5] = [
+        b"rexecd",
+        b"rshd",
+        b"rlogind",
+        b"Permission denied",
+        b"Login",
+    ];
+    text.len() <= LPD_TEXT_LEN_MAX
+        && text.iter().all(is_text)
+        && !others.iter().any(|other| text.starts_with(other))
+}
+
 /// RFC 1179 §5.2, "Receive a printer job", for a queue that is not there. Nothing is printed.
 pub(super) fn lpd_opening() -> Vec<u8> {
     format!("\x02{OWN_NAME}\n").into_bytes()
 }
 
-/// One byte: zero when there is such a queue; another number and the end when not.
+/// One byte: zero when there is such a queue; another number and the end when not. LPRng says why
+/// behind the number.
 pub(super) fn lpd(step: u8, heard: Heard<'_>) -> Reading {
     match (step, heard.bytes) {
+        // An echo sends back what we said.
+        (0, bytes) if bytes.starts_with(&lpd_opening()) => Reading::Wrong,
         (0, []) => heard.unfinished(),
         // Abort the job (RFC 1179 §6.1), so that not even an empty one stays.
         (0, [0]) => Reading::Say(b"\x01\n".to_vec()),
@@ -104,6 +133,10 @@ pub(super) fn lpd(step: u8, heard: Heard<'_>) -> Reading {
             Reading::proven(format!("refuses the queue with {refusal}"))
         }
         (0, [1..=9]) => Reading::More,
+        (0, [refusal @ 1..=9, text @ ..]) if is_refusal(text) => match heard.is_all {
+            true => Reading::proven(format!("refuses the queue with {refusal}: {}", shown(text))),
+            false => Reading::More,
+        },
         // It answers the end of the job, too, or leaves.
         (1, [0..=9]) => Reading::proven("accepts print jobs"),
         (1, []) if heard.is_all => Reading::proven("accepts print jobs"),

@@ -214,7 +214,7 @@ pub(super) fn read(ask: &Ask, step: u8, heard: Heard<'_>) -> Reading {
         S::Lpd => login::lpd(step, heard),
         S::Echo => simple::echo(ask, heard),
         S::Daytime => simple::daytime(heard),
-        S::Quote => simple::quote(heard),
+        S::Quote => simple::quote(ask, heard),
         S::Chargen => simple::chargen(ask, heard),
         S::Ntp => simple::ntp(ask, heard),
         S::Tftp => simple::tftp(heard),

@@ -34,8 +34,11 @@ pub(super) fn daytime(heard: Heard<'_>) -> Reading {
 
 /// Text and the end. There is no more to a quote than that, so that it must not look like anything
 /// that is known.
-pub(super) fn quote(heard: Heard<'_>) -> Reading {
-    text_then_end(heard, true)
+pub(super) fn quote(ask: &Ask, heard: Heard<'_>) -> Reading {
+    // An echo over UDP sends back the empty line that asked; a character generator sends text, too.
+    let has_words = heard.bytes.iter().any(u8::is_ascii_graphic);
+    let is_ring = matches!(chargen(ask, heard), Reading::Proven(_));
+    text_then_end(heard, has_words && !is_ring)
 }
 
 fn text_then_end(heard: Heard<'_>, is_one: bool) -> Reading {

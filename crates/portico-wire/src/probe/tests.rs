@@ -163,6 +163,45 @@ fn a_refusal_that_names_another_program_is_none_of_ours() {
     }
 }
 
+/// Echo services are real, and are where other services were meant to be.
+#[test]
+fn a_question_that_comes_back_is_no_answer() {
+    for service in Service::ALL.iter().copied() {
+        for over in service.carriers().iter().copied() {
+            let mut conversation = Conversation::new(ask(service, over));
+            let question = conversation.opening();
+            if service == Service::Echo || question.is_empty() {
+                continue;
+            }
+            let mut turn = match over {
+                Over::Stream => conversation.hear(&question),
+                Over::Datagram => conversation.datagram(&question),
+            };
+            if turn == Turn::Listen {
+                turn = conversation.ended();
+            }
+            assert!(matches!(turn, Turn::Wrong(_)), "{service:?}: {turn:?}");
+        }
+    }
+}
+
+#[test]
+fn a_ring_of_characters_is_no_quote() {
+    let ring = b"/0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuv\r\n";
+    let turn = Conversation::new(ask(Service::Quote, Over::Datagram)).datagram(ring);
+    assert!(matches!(turn, Turn::Wrong(_)), "{turn:?}");
+}
+
+#[test]
+fn a_refusal_of_rsh_and_its_relatives_is_none_of_a_print_server() {
+    for text in ["rshd: no", "Permission denied.", "Login incorrect."] {
+        let mut conversation = Conversation::new(ask(Service::Lpd, Over::Stream));
+        conversation.hear(format!("\x01{text}\n").as_bytes());
+        let turn = conversation.ended();
+        assert!(matches!(turn, Turn::Wrong(_)), "{text}: {turn:?}");
+    }
+}
+
 #[test]
 fn what_greets_is_recognised_when_something_else_is_asked() {
     for (name, looks_like) in [

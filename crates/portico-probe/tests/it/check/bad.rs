@@ -182,6 +182,44 @@ async fn the_walk_keeps_the_order_and_holds_to_its_rate() {
     );
 }
 
+/// Ten thousand flows, every hundredth of them to a port that nobody listens on.
+#[tokio::test]
+async fn of_ten_thousand_flows_each_has_its_own_outcome() {
+    const COUNT: usize = 10_000;
+    let (listener, port) = listener().await;
+    let (closed, closed_port) = self::listener().await;
+    drop(closed);
+    let server = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _gone = stream.write_all(b"SSH-2.0-x\r\n").await;
+        }
+    });
+    let is_refused = |place: usize| place % 100 == 7;
+    let targets: Vec<_> = (0..COUNT)
+        .map(|place| {
+            let port = if is_refused(place) { closed_port } else { port };
+            target("127.0.0.1", port, ssh())
+        })
+        .collect();
+    let mut ended = vec![0_u8; COUNT];
+    let means = means(PATIENT);
+    let outcomes = walk(&targets, &means, pace(64, 1_000_000), |place, _| {
+        ended[place] += 1;
+    })
+    .await;
+    server.abort();
+    assert_eq!(outcomes.len(), COUNT);
+    assert!(ended.iter().all(|times| *times == 1));
+    for (place, outcome) in outcomes.iter().enumerate() {
+        let wanted = match is_refused(place) {
+            true => Verdict::Refused,
+            false => Verdict::Proven,
+        };
+        assert_eq!(outcome.verdict, wanted, "{place}: {outcome:?}");
+    }
+}
+
 #[tokio::test]
 async fn no_more_checks_run_at_once_than_are_allowed() {
     let (listener, port) = listener().await;

@@ -417,6 +417,19 @@ pub(super) const WHOLE: &[Vector] = &[
         starts_tls: false,
         has_open_end: false,
     },
+    // LPRng 3.8
+    Vector {
+        name: "lpd-lprng",
+        service: Service::Lpd,
+        over: Over::Stream,
+        answers: &[include_bytes!(
+            "../../../tests/corpus/probe/lpd-lprng-0.bin"
+        )],
+        evidence: "refuses the queue with 3: spool queue for 'portico-probe' does not exist on server svc2.portico.test\\ncheck for correct printer name or you may need to run\\n'checkpc -f' to create queue",
+        ends: true,
+        starts_tls: false,
+        has_open_end: true,
+    },
     // MariaDB 10.11
     Vector {
         name: "mysql",
