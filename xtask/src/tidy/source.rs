@@ -67,6 +67,9 @@ fn walk(file: &str, tokens: TokenStream, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Folders of test binaries; the second is for tests with servers that only a suite of its own starts.
+const TEST_ROOTS: [&str; 2] = ["tests/it", "tests/services"];
+
 /// Every file is the module of another, or the root of a target: a forgotten test never runs.
 fn check_is_a_module(file: &str, files: &Files, findings: &mut Vec<Finding>) {
     let Some((folder, name)) = file.rsplit_once('/') else {
@@ -78,7 +81,9 @@ fn check_is_a_module(file: &str, files: &Files, findings: &mut Vec<Finding>) {
         || ["src/bin", "benches", "examples", "tests", "fuzz_targets"]
             .iter()
             .any(|f| folder.ends_with(f))
-        || file.ends_with("tests/it/main.rs");
+        || TEST_ROOTS
+            .iter()
+            .any(|root| file.ends_with(&format!("{root}/main.rs")));
     if is_root {
         return;
     }
@@ -86,7 +91,8 @@ fn check_is_a_module(file: &str, files: &Files, findings: &mut Vec<Finding>) {
         "mod.rs" => folder.rsplit_once('/').unwrap_or(("", folder)),
         other => (folder, other.trim_end_matches(".rs")),
     };
-    let is_target = folder.ends_with("/src") || folder.ends_with("/tests/it");
+    let is_target =
+        folder.ends_with("/src") || TEST_ROOTS.iter().any(|root| folder.ends_with(root));
     let is_below = folder.contains("/benches") || folder.contains("/examples");
     let parents = if is_target {
         vec![format!("{folder}/lib.rs"), format!("{folder}/main.rs")]
