@@ -1,5 +1,6 @@
 //! The program as it is installed: exit codes, signals, standard output and error.
 
+mod causes;
 mod doctor;
 mod watch;
 

@@ -112,7 +112,7 @@ fn name_unknown(seen: &Seen<'_>, own: &Observation) -> Cause {
         None => Cause {
             kind: CauseKind::NameUnknown,
             certainty: Certainty::Sure,
-            why: format!("{} has no address: {}", own.host, own.evidence),
+            why: own.evidence.clone(),
             next_step: format!(
                 "add {} to the DNS that {vantage} asks, or give the host's IP address in the estate",
                 own.host

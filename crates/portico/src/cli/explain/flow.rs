@@ -11,7 +11,7 @@ use portico_catalogue::{
 use portico_net::{FlowId, own, race};
 use portico_probe::check::{
     CheckedFlow, Means, Pace, Target, Targets, Verdict, What,
-    cause::{Case, Cause, Certainty, Observation, causes},
+    cause::{Case, Cause, CauseKind, Certainty, Observation, causes},
     targets, walk,
 };
 use serde_json::{Value, json};
@@ -116,7 +116,7 @@ pub(super) async fn explain(globals: &Globals, args: &FlowArgs) -> Result<String
         port: args.port,
     };
     if asked.is_empty() {
-        return Err(asking.not_planned(&source));
+        return Err(asking.not_planned(globals, &source)?);
     }
     let means = means(Duration::from_secs(args.timeout.into()))?;
     let is_here = is_here(&planned, from, &all, &asked).await;
@@ -321,21 +321,33 @@ impl<'p> Asking<'p> {
     }
 
     /// The plan has no such flow: what it has instead, and why the catalogue's is not planned.
-    fn not_planned(&self, source: &Source) -> Failure {
+    fn not_planned(&self, globals: &Globals, source: &Source) -> Result<Failure, Failure> {
         let (from, to) = (self.id(self.from), self.id(self.to));
-        let mut lines = self.reasons(source);
-        lines.extend(self.nearest());
-        Failure::new(format!(
+        let (reasons, nearest) = (self.reasons(source), self.nearest());
+        let cause = Cause {
+            kind: CauseKind::NotPlanned,
+            certainty: Certainty::Sure,
+            why: "nothing that the two hosts do by their roles and features needs it".into(),
+            next_step: format!(
+                "correct the port, the roles or the features of the two in {}; `portico ports plan \
+                 --host {to}` shows what it needs",
+                source.name
+            ),
+        };
+        let answer = json!({
+            "from": from, "to": to, "port": self.port.number, "flows": [], "checks": [],
+            "causes": [cause_value(&cause)], "reasons": reasons, "nearest": nearest,
+        });
+        // People read all of it in the failure.
+        let text = globals.output.show(&answer, |_| Ok(String::new()))?;
+        Ok(Failure::new(format!(
             "The plan has no flow from {from} to {to} on port {}",
             self.port
         ))
-        .reason("nothing that the two hosts do by their roles and features needs it")
-        .lines(lines)
-        .next_step(format!(
-            "correct the port, the roles or the features of the two in {}; `portico ports plan \
-             --host {to}` shows what it needs",
-            source.name
-        ))
+        .reason(cause.why)
+        .lines(reasons.into_iter().chain(nearest).collect())
+        .next_step(cause.next_step)
+        .answer(text))
     }
 
     /// Flows of the catalogue over this port between roles of the two, which are not planned.

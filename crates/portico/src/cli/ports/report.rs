@@ -119,9 +119,11 @@ pub(super) fn html(checked: &Checked<'_>) -> String {
     page.head();
     page.summary(checked, &rows);
     if !rows.is_empty() {
+        let listing = Listing::of(checked, rows);
         page.picture(checked, &pairs);
-        page.matrix(checked, &pairs);
-        page.flows(checked, rows);
+        page.matrix(checked, &pairs, &listing);
+        page.todo(checked, &listing);
+        page.by_host(checked, &listing);
     }
     page.put(format_args!(
         "<footer>Written by <code>portico ports check -o html</code>. What servers said is shown \
@@ -142,6 +144,48 @@ fn pairs(rows: &[Checkup<'_>]) -> Pairs {
         }
     }
     pairs
+}
+
+/// Which flows stand where, worst first.
+struct Listing<'c> {
+    /// Those about which something has to be done.
+    todo: Vec<Checkup<'c>>,
+    /// Flows like those for which there was no room among them.
+    more_todo: usize,
+    /// All others, by the host that listens.
+    by_host: BTreeMap<u32, Vec<Checkup<'c>>>,
+    /// Those for which there is no room.
+    left_out: Tally,
+}
+
+impl<'c> Listing<'c> {
+    fn of(checked: &Checked<'_>, mut rows: Vec<Checkup<'c>>) -> Self {
+        // Stable: the order of the plan within a verdict.
+        rows.sort_by_key(|(_, _, outcome)| severity(outcome.verdict));
+        let is_todo = |(flow, _, outcome): &Checkup<'_>| flow.required && !checked.is_good(outcome);
+        let (mut todo, mut others): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_todo);
+        let mut listed = todo.split_off(todo.len().min(TODO_MAX));
+        let more_todo = listed.len();
+        listed.append(&mut others);
+        let left_out = listed.split_off(listed.len().min(LISTED_MAX - todo.len()));
+        let mut by_host: BTreeMap<u32, Vec<Checkup<'c>>> = BTreeMap::new();
+        for row in listed {
+            by_host.entry(row.0.to).or_default().push(row);
+        }
+        Self {
+            todo,
+            more_todo,
+            by_host,
+            left_out: tally(&left_out),
+        }
+    }
+
+    /// Where the flows to a host begin.
+    fn anchor(&self, to: u32) -> String {
+        let is_todo = self.todo.iter().any(|(flow, ..)| flow.to == to);
+        let kind = if is_todo { "todo" } else { "to" };
+        format!("{kind}-{to}")
+    }
 }
 
 struct Page(String);
@@ -242,7 +286,7 @@ impl Page {
         ));
     }
 
-    fn matrix(&mut self, checked: &Checked<'_>, pairs: &Pairs) {
+    fn matrix(&mut self, checked: &Checked<'_>, pairs: &Pairs, listing: &Listing<'_>) {
         let sources = worst_hosts(pairs, |(from, _)| from);
         let destinations = worst_hosts(pairs, |(_, to)| to);
         let shown = |all: &[u32]| {
@@ -274,7 +318,7 @@ impl Page {
             self.put(format_args!("<tr><th scope=\"row\"><bdi>{name}</bdi></th>"));
             for to in &columns {
                 match pairs.get(&(*from, *to)) {
-                    Some(tally) => self.cell(*to, *tally),
+                    Some(tally) => self.cell(&listing.anchor(*to), *tally),
                     None => self.put(format_args!("<td class=\"none\">·</td>")),
                 }
             }
@@ -290,7 +334,7 @@ impl Page {
         }
     }
 
-    fn cell(&mut self, to: u32, tally: Tally) {
+    fn cell(&mut self, anchor: &str, tally: Tally) {
         let Some(worst) = tally.worst() else {
             return;
         };
@@ -298,7 +342,7 @@ impl Page {
         let worst_count = tally.each().next().map_or(0, |(_, count)| count);
         let words = tally.words();
         self.put(format_args!(
-            "<td class=\"tone-{}\"><a href=\"#to-{to}\" title=\"{words}\">{} <span \
+            "<td class=\"tone-{}\"><a href=\"#{anchor}\" title=\"{words}\">{} <span \
              class=\"word\">{}</span> {worst_count} of {}</a></td>",
             tone.id(),
             sign_svg(tone, sign),
@@ -307,90 +351,75 @@ impl Page {
         ));
     }
 
-    fn flows(&mut self, checked: &Checked<'_>, mut rows: Vec<Checkup<'_>>) {
-        // Stable: the order of the plan within a verdict.
-        rows.sort_by_key(|(_, _, outcome)| severity(outcome.verdict));
-        let is_todo = |(flow, _, outcome): &Checkup<'_>| flow.required && !checked.is_good(outcome);
-        let (mut todo, mut others): (Vec<_>, Vec<_>) = rows.into_iter().partition(is_todo);
-        let more_todo = todo.split_off(todo.len().min(TODO_MAX));
-        if !todo.is_empty() {
-            self.put(format_args!(
-                "<h2>What is to be done</h2>\n<ul class=\"flows todo\">\n"
-            ));
-            for row in &todo {
-                self.flow(checked, row);
-            }
-            self.put(format_args!("</ul>\n"));
-            if !more_todo.is_empty() {
-                self.put(format_args!(
-                    "<p class=\"hint\">{} more are in the sections below.</p>\n",
-                    more_todo.len()
-                ));
-            }
+    /// What has to be done, whichever host it is about.
+    fn todo(&mut self, checked: &Checked<'_>, listing: &Listing<'_>) {
+        if listing.todo.is_empty() {
+            return;
         }
-        let mut listed = more_todo;
-        listed.append(&mut others);
-        let left_out = listed.split_off(listed.len().min(LISTED_MAX - todo.len()));
-        self.by_host(checked, &listed);
-        if !left_out.is_empty() {
+        self.put(format_args!(
+            "<h2>What is to be done</h2>\n<ul class=\"flows todo\">\n"
+        ));
+        let mut begun = BTreeSet::new();
+        for row in &listing.todo {
+            let to = row.0.to;
+            let id = begun.insert(to).then(|| format!("todo-{to}"));
+            self.flow(checked, row, id.as_deref());
+        }
+        self.put(format_args!("</ul>\n"));
+        if listing.more_todo > 0 {
             self.put(format_args!(
-                "<p class=\"hint\">{} more flows are left out here ({}): <code>portico ports check \
-                 -o json</code> lists all.</p>\n",
-                left_out.len(),
-                tally(&left_out).words()
+                "<p class=\"hint\">{} more are in the sections below.</p>\n",
+                listing.more_todo
             ));
         }
     }
 
-    /// A section for each host that listens.
-    fn by_host(&mut self, checked: &Checked<'_>, rows: &[Checkup<'_>]) {
-        let mut by_host: BTreeMap<u32, Vec<&Checkup<'_>>> = BTreeMap::new();
-        for row in rows {
-            by_host.entry(row.0.to).or_default().push(row);
+    /// A section for each host that listens, with what is not above.
+    fn by_host(&mut self, checked: &Checked<'_>, listing: &Listing<'_>) {
+        let count: usize = listing.by_host.values().map(Vec::len).sum();
+        let open = if count < UNFOLDED_MAX { " open" } else { "" };
+        if count > 0 {
+            self.put(format_args!("<h2>By host</h2>\n"));
         }
-        // The matrix leads to every host, also to one of which all stands above.
-        for (flow, ..) in checked.results() {
-            by_host.entry(flow.to).or_default();
-        }
-        self.put(format_args!("<h2>By host</h2>\n"));
-        let open = if rows.len() < UNFOLDED_MAX {
-            " open"
-        } else {
-            ""
-        };
-        for (to, rows) in by_host {
-            let mut counts = Tally::default();
-            for (_, _, outcome) in &rows {
-                counts.add(outcome.verdict);
-            }
+        for (to, rows) in &listing.by_host {
             self.put(format_args!(
                 "<details class=\"host\"{open}>\n<summary><h3>to <bdi>{}</bdi></h3><span \
                  class=\"counts\">",
-                text(host(checked.plan, to))
+                text(host(checked.plan, *to))
             ));
-            for (verdict, count) in counts.each() {
+            for (verdict, count) in tally(rows).each() {
                 self.put(format_args!("<span>{count} {}</span>", badge(verdict)));
-            }
-            if rows.is_empty() {
-                self.put(format_args!(
-                    "<span class=\"hint\">all of it is above</span>"
-                ));
             }
             self.put(format_args!(
                 "</span></summary>\n<ul class=\"flows\" id=\"to-{to}\">\n"
             ));
             for row in rows {
-                self.flow(checked, row);
+                self.flow(checked, row, None);
             }
             self.put(format_args!("</ul>\n</details>\n"));
         }
+        let left_out = listing.left_out;
+        if left_out.all() > 0 {
+            self.put(format_args!(
+                "<p class=\"hint\">{} more flows are left out here ({}): <code>portico ports check \
+                 -o json</code> lists all.</p>\n",
+                left_out.all(),
+                left_out.words()
+            ));
+        }
     }
 
-    fn flow(&mut self, checked: &Checked<'_>, (flow, target, outcome): &Checkup<'_>) {
+    fn flow(
+        &mut self,
+        checked: &Checked<'_>,
+        (flow, target, outcome): &Checkup<'_>,
+        id: Option<&str>,
+    ) {
         let (tone, _) = look(outcome.verdict);
+        let id = id.map(|id| format!(" id=\"{id}\"")).unwrap_or_default();
         let optional = if flow.required { "" } else { " · optional" };
         self.put(format_args!(
-            "<li class=\"flow tone-{}\"><div class=\"head-line\">{}<span class=\"ends\"><bdi>{}\
+            "<li class=\"flow tone-{}\"{id}><div class=\"head-line\">{}<span class=\"ends\"><bdi>{}\
              </bdi> → <bdi>{}</bdi></span><code><bdi>{}</bdi> {}</code><span>{}</span><span \
              class=\"ms\">{} ms</span></div>\n<p>{}</p>\n",
             tone.id(),

@@ -154,6 +154,9 @@ async fn what_the_plan_does_not_have_is_not_checked_but_shown_with_what_is_near(
         failure.contains("planned: engine -> app 9/tcp SSH [portico.engine-host-ssh]"),
         "{failure}"
     );
+    let failure = try_run(&format!("{line} -o json")).await.unwrap_err();
+    let answer: Value = serde_json::from_str(&failure.answer.unwrap()).unwrap();
+    assert_eq!(answer["causes"][0]["kind"], "not-planned");
     // The other way around is not the same flow.
     let line = format!("explain flow --from app --to engine --port 9 -f {path}");
     let failure = try_run(&line).await.unwrap_err().to_string();

@@ -151,6 +151,14 @@ fn every_verdict_is_shown_worst_first_with_its_sign() {
             .filter(|other| look(**other).1 == look(verdict).1);
         assert_eq!(same.count(), 1, "{verdict:?}");
     }
+    for link in html.split("href=\"#").skip(1) {
+        let (anchor, _) = link.split_once('"').unwrap();
+        assert_eq!(
+            html.matches(&format!("id=\"{anchor}\"")).count(),
+            1,
+            "{anchor}"
+        );
+    }
     expect_file!["../../golden/report.txt"].assert_eq(&words(&html));
 }
 
