@@ -1,4 +1,11 @@
 //! The program as it is installed: exit codes, signals, standard output and error.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 mod causes;
 mod doctor;
