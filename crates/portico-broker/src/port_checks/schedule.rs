@@ -14,6 +14,8 @@ use super::records::{CheckedRow, is_failure, verdict_of};
 
 /// However often it is asked for, no flow is checked twice in so short a time.
 const AGE_MIN_MS: i64 = 10_000;
+/// Nor one that does not work, in so short a time: a host that is back shall be used soon.
+const FAILED_AGE_MIN_MS: i64 = 2_000;
 const MINUTE: Duration = Duration::from_secs(60);
 /// Always.
 pub(crate) const AT_ONCE: Timestamp = Timestamp::from_unix_ms(i64::MIN);
@@ -184,7 +186,10 @@ pub(crate) fn due_at(
     let jitter_ms = lot.checked_rem((after_ms / 10).max(1)).unwrap_or(0);
     let due = last.checked_at.plus_ms(after_ms.saturating_add(jitter_ms));
     match asked {
-        Some(asked) if last.checked_at < asked => due.min(last.checked_at.plus_ms(AGE_MIN_MS)),
+        Some(asked) if last.checked_at < asked => {
+            let age_min_ms = if fails { FAILED_AGE_MIN_MS } else { AGE_MIN_MS };
+            due.min(last.checked_at.plus_ms(age_min_ms))
+        }
         _ => due,
     }
 }
@@ -233,6 +238,7 @@ mod tests {
         assert!((600_000..660_000).contains(&due("reachable", None)));
         assert!((60_000..66_000).contains(&due("refused", None)));
         assert_eq!(due("proven", Some(at(1_000_001))), AGE_MIN_MS);
+        assert_eq!(due("refused", Some(at(1_000_001))), FAILED_AGE_MIN_MS);
         assert!(due("proven", Some(at(1_000_000))) >= 600_000);
         assert_eq!(due_at(None, None, OFTEN, &host()), AT_ONCE);
     }
