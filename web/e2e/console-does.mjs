@@ -108,6 +108,8 @@ function liveTests(open) {
     await page.waitForURL('**/console/ports?verdict=wrong-service&from=sh07');
     await page.reload();
     await page.getByText('<img src=x onerror=alert(1)>', { exact: false }).first().waitFor();
+    await summaries(page).filter({ hasText: '<img' }).first().click();
+    await page.getByRole('heading', { name: 'What was seen' }).waitFor();
     assert.equal(await page.locator('main img').count(), 0);
     assert.doesNotMatch(await page.locator('main').innerText(), /[\u001b\u202e]/);
     await page.getByRole('searchbox').fill('nothing at all');
