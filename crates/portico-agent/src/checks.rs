@@ -141,7 +141,7 @@ fn told_of(target: u16, outcome: &Outcome) -> FlowOutcome {
 }
 
 /// Printable, and cut to what an outcome may hold.
-fn fit(text: &str) -> String {
+pub(crate) fn fit(text: &str) -> String {
     let text = printable(text);
     let end = (0..=CHECK_TEXT_LEN_MAX.min(text.len()))
         .rev()
