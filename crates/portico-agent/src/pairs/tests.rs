@@ -145,3 +145,45 @@ async fn what_is_no_test_is_refused() {
         assert!(why.contains(says), "{why}");
     }
 }
+
+#[tokio::test]
+async fn a_host_listens_for_one_test_at_a_time_and_answers_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(portico_net::clock::ManualClock::at(
+        portico_model::Timestamp::from_unix_ms(0),
+    ));
+    let sampler = crate::sampler::Sampler::new(folder.path(), crate::load::LoadOf::Machine);
+    let host = Host::new(sampler, clock, 1, Vec::new());
+    let (answers, mut answer) = mpsc::channel(4);
+    let port = free_port().await;
+    listen(&host, &answers, order(TRAP, port, "127.0.0.1")).unwrap();
+    let Some(ToBroker::Listens { refused: None, .. }) = answer.recv().await else {
+        panic!("it does not listen");
+    };
+    let busy = listen(&host, &answers, order(TRAP, port, "127.0.0.1")).unwrap_err();
+    assert!(
+        matches!(
+            busy,
+            ToBroker::Listens {
+                refused: Some(_),
+                ..
+            }
+        ),
+        "{busy:?}"
+    );
+    let sending = PairSend {
+        pair: 1,
+        flow: TRAP.into(),
+        address: Ipv4Addr::LOCALHOST.into(),
+        port,
+        nonce: NONCE,
+    };
+    send(&host, &answers, sending).unwrap();
+    let Some(ToBroker::Heard(heard)) = answer.recv().await else {
+        panic!("nothing was heard");
+    };
+    assert!(heard.arrived, "{heard:?}");
+    // What comes later finds nobody: the network may say so.
+    assert!(matches!(answer.recv().await, Some(ToBroker::Sent { .. })));
+    listen(&host, &answers, order(TRAP, port, "127.0.0.1")).unwrap();
+}

@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_datagram_is_found_behind_its_headers_and_refused_when_cut_anywhere() {
         let udp = [&[0, 9, 0, 162, 0, 11, 0, 0][..], b"abc"].concat();
-        let mut ip = vec![0x46; 24];
+        let mut ip = [0x46; 24];
         ip[9] = 17;
         let whole = [&ip[..], &udp].concat();
         assert_eq!(captured_udp(false, &udp), Some((162, &b"abc"[..])));
