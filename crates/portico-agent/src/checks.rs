@@ -27,7 +27,7 @@ pub(crate) fn begin(
     answers: &mpsc::Sender<ToBroker>,
     check: u64,
     targets: Vec<FlowTarget>,
-) -> Result<(), ToBroker> {
+) -> Result<(), Box<ToBroker>> {
     let slot = answers.clone().try_reserve_owned();
     let slot = slot.map_err(|_full| refused(check))?;
     let place = Arc::clone(&host.0.checks).try_acquire_owned();
@@ -43,12 +43,12 @@ pub(crate) fn begin(
     Ok(())
 }
 
-fn refused(check: u64) -> ToBroker {
-    ToBroker::Checked {
+fn refused(check: u64) -> Box<ToBroker> {
+    Box::new(ToBroker::Checked {
         check,
         outcomes: Vec::new(),
         refused: Some(format!("it does {CHECKS_MAX} checks already; try again")),
-    }
+    })
 }
 
 async fn carry_out(clock: Arc<dyn Clock>, check: u64, wanted: &[FlowTarget]) -> ToBroker {

@@ -124,16 +124,16 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 Ok(ToAgent::Check { check, targets }) => {
                     match checks::begin(&parts.host, &answers, check, targets) {
                         Ok(()) => continue,
-                        Err(answer) => answer,
+                        Err(answer) => *answer,
                     }
                 }
                 Ok(ToAgent::Listen(order)) => match pairs::listen(&parts.host, &answers, order) {
                     Ok(()) => continue,
-                    Err(answer) => answer,
+                    Err(answer) => *answer,
                 },
                 Ok(ToAgent::Send(order)) => match pairs::send(&parts.host, &answers, order) {
                     Ok(()) => continue,
-                    Err(answer) => answer,
+                    Err(answer) => *answer,
                 },
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {
                     return LinkEnded::Refused { code, message, next_step, retry_after_ms };

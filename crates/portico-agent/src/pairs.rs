@@ -65,10 +65,12 @@ pub(crate) fn listen(
     host: &Host,
     answers: &mpsc::Sender<ToBroker>,
     order: PairListen,
-) -> Result<(), ToBroker> {
-    let busy = || ToBroker::Listens {
-        pair: order.pair,
-        refused: Some("the agent listens for another test; try again".into()),
+) -> Result<(), Box<ToBroker>> {
+    let busy = || {
+        Box::new(ToBroker::Listens {
+            pair: order.pair,
+            refused: Some("the agent listens for another test; try again".into()),
+        })
     };
     let slots = (
         answers.clone().try_reserve_owned(),
@@ -110,11 +112,13 @@ pub(crate) fn send(
     host: &Host,
     answers: &mpsc::Sender<ToBroker>,
     order: PairSend,
-) -> Result<(), ToBroker> {
-    let busy = || ToBroker::Sent {
-        pair: order.pair,
-        outcome: SentOutcome::NotSent,
-        detail: Some("the agent sends for another test; try again".into()),
+) -> Result<(), Box<ToBroker>> {
+    let busy = || {
+        Box::new(ToBroker::Sent {
+            pair: order.pair,
+            outcome: SentOutcome::NotSent,
+            detail: Some("the agent sends for another test; try again".into()),
+        })
     };
     let slot = answers.clone().try_reserve_owned();
     let slot = slot.map_err(|_full| busy())?;

@@ -163,7 +163,7 @@ async fn a_host_listens_for_one_test_at_a_time_and_answers_twice() {
     let busy = listen(&host, &answers, order(TRAP, port, "127.0.0.1")).unwrap_err();
     assert!(
         matches!(
-            busy,
+            *busy,
             ToBroker::Listens {
                 refused: Some(_),
                 ..
