@@ -1,3 +1,8 @@
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests are the services and the other ends"
+)]
+
 use tokio::net::UdpSocket;
 
 use super::*;
