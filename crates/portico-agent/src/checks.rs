@@ -20,19 +20,18 @@ pub const CHECKS_MAX: usize = 2;
 /// other work.
 const PACE: (u32, u32) = (4, 4);
 
-/// Begins a check; what it gives is the answer why not. A task is made only when there is a place
-/// for it and for its answer.
+/// Begins a check, or answers why not. A task is made only when there is a place for it and for
+/// its answer.
 pub(crate) fn begin(
     host: &Host,
     answers: &mpsc::Sender<ToBroker>,
     check: u64,
     targets: Vec<FlowTarget>,
-) -> Option<ToBroker> {
+) -> Result<(), Box<ToBroker>> {
     let slot = answers.clone().try_reserve_owned();
+    let slot = slot.map_err(|_full| refused(check))?;
     let place = Arc::clone(&host.0.checks).try_acquire_owned();
-    let (Ok(slot), Ok(place)) = (slot, place) else {
-        return Some(refused(check));
-    };
+    let place = place.map_err(|_full| refused(check))?;
     tracing::debug!(check, targets = targets.len(), "Check of flows");
     let clock = Arc::clone(&host.0.clock);
     tokio::spawn(async move {
@@ -41,15 +40,15 @@ pub(crate) fn begin(
         // A link that is gone has nobody who wants to know.
         slot.send(answer);
     });
-    None
+    Ok(())
 }
 
-fn refused(check: u64) -> ToBroker {
-    ToBroker::Checked {
+fn refused(check: u64) -> Box<ToBroker> {
+    Box::new(ToBroker::Checked {
         check,
         outcomes: Vec::new(),
         refused: Some(format!("it does {CHECKS_MAX} checks already; try again")),
-    }
+    })
 }
 
 async fn carry_out(clock: Arc<dyn Clock>, check: u64, wanted: &[FlowTarget]) -> ToBroker {
@@ -142,7 +141,7 @@ fn told_of(target: u16, outcome: &Outcome) -> FlowOutcome {
 }
 
 /// Printable, and cut to what an outcome may hold.
-fn fit(text: &str) -> String {
+pub(crate) fn fit(text: &str) -> String {
     let text = printable(text);
     let end = (0..=CHECK_TEXT_LEN_MAX.min(text.len()))
         .rev()

@@ -22,6 +22,7 @@ pub mod idle;
 pub mod link;
 pub mod load;
 pub mod orders;
+pub mod pairs;
 pub mod parse;
 pub mod processes;
 pub mod sampler;

@@ -7,7 +7,7 @@ use portico_model::{
     seen::{AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, REPORT_EVERY_MS},
 };
 use portico_net::link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter};
-use portico_wire::agent::{CHECKS_FLOWS, LINK_VERSION, ToAgent, ToBroker};
+use portico_wire::agent::{CHECKS_FLOWS, LINK_VERSION, PAIRS_FLOWS, ToAgent, ToBroker};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
@@ -17,6 +17,7 @@ use tokio::{
 use crate::{
     checks,
     orders::{Host, ORDERS_MAX, OrderPlace, too_many},
+    pairs,
 };
 
 /// Least and longest time between two reports that a broker can ask for, in milliseconds.
@@ -122,10 +123,18 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                 },
                 Ok(ToAgent::Check { check, targets }) => {
                     match checks::begin(&parts.host, &answers, check, targets) {
-                        None => continue,
-                        Some(refusal) => refusal,
+                        Ok(()) => continue,
+                        Err(answer) => *answer,
                     }
                 }
+                Ok(ToAgent::Listen(order)) => match pairs::listen(&parts.host, &answers, order) {
+                    Ok(()) => continue,
+                    Err(answer) => *answer,
+                },
+                Ok(ToAgent::Send(order)) => match pairs::send(&parts.host, &answers, order) {
+                    Ok(()) => continue,
+                    Err(answer) => *answer,
+                },
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {
                     return LinkEnded::Refused { code, message, next_step, retry_after_ms };
                 }
@@ -198,7 +207,7 @@ where
     let hello = ToBroker::Hello {
         versions: vec![LINK_VERSION],
         hello,
-        abilities: vec![CHECKS_FLOWS.into()],
+        abilities: vec![CHECKS_FLOWS.into(), PAIRS_FLOWS.into()],
     };
     let sent = writer.write(&hello, LINK_SILENCE_MAX).await;
     sent.map_err(LinkEnded::Failed)?;
@@ -224,9 +233,13 @@ where
             next_step,
             retry_after_ms,
         }),
-        Ok(ToAgent::Order { .. } | ToAgent::Ping { .. } | ToAgent::Check { .. }) => {
-            Err(LinkEnded::NoWelcome)
-        }
+        Ok(
+            ToAgent::Order { .. }
+            | ToAgent::Ping { .. }
+            | ToAgent::Check { .. }
+            | ToAgent::Listen(_)
+            | ToAgent::Send(_),
+        ) => Err(LinkEnded::NoWelcome),
         Err(error) => Err(LinkEnded::Failed(error)),
     }
 }

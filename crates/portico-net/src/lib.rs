@@ -10,6 +10,7 @@ pub mod clock;
 pub mod holders;
 pub mod link;
 pub mod own;
+pub mod pair;
 pub mod places;
 pub mod race;
 pub mod tasks;

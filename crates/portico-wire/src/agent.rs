@@ -14,7 +14,7 @@
 //! - A kind that is not known is [`DecodeError::UnknownKind`], which names it; the reader notes it
 //!   and reads on, because the frame around it was whole. So a kind that the other side may ignore
 //!   is added without a new version, too. Where the sender has to know whether the other side can
-//!   do it, the agent names it among the `abilities` of its `hello`; [`CHECKS_FLOWS`] is one.
+//!   do it, the agent names it among the `abilities` of its `hello`; [`CHECKS_FLOWS`] and [`PAIRS_FLOWS`] are such.
 //! - Everything else is a new [`LINK_VERSION`]. The agent says in its `hello` which versions it
 //!   speaks, the broker chooses the highest that both speak and says so in its `welcome`, or
 //!   answers `refused`. `hello` and `refused` themselves stay readable in every version.
@@ -34,6 +34,7 @@ mod enrollment;
 mod framing;
 mod head;
 mod link;
+mod pair;
 mod token;
 
 pub use check::{
@@ -48,6 +49,11 @@ pub use framing::{FRAME_LEN_MAX, FrameDecoder, FrameError, LENGTH_LEN};
 pub use head::{Head, ReportError, decode_report, head};
 pub use link::{
     ADDRESS_LEN_MAX, BROKERS_MAX, LINK_VERSION, LONG_TEXT_LEN_MAX, ToAgent, ToBroker, VERSIONS_MAX,
+};
+pub use pair::{
+    AH, ESP, GRE, HeardBy, NoNonce, PAIR_NONCE_LEN, PAIR_PACKET_LEN, PAIR_SECONDS_MAX,
+    PAIR_SOURCES_MAX, PAIRS_FLOWS, PairHeard, PairListen, PairNonce, PairSend, SentOutcome,
+    captured_udp,
 };
 pub use token::{JoinToken, SECRET_LEN_MAX, TOKEN_LEN_MAX, TOKEN_PREFIX, TokenError};
 

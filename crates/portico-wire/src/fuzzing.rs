@@ -8,7 +8,7 @@
 
 use crate::agent::{
     EnrollmentAnswer, EnrollmentRequest, FrameDecoder, Head, JoinToken, Message, ReportError,
-    ToAgent, ToBroker, decode, decode_report, encode, head,
+    ToAgent, ToBroker, captured_udp, decode, decode_report, encode, head,
 };
 use crate::probe;
 use crate::terminal::{self, EngineFrame, ViewerFrame, framing, header};
@@ -60,6 +60,11 @@ pub fn agent(bytes: &[u8]) {
         agent_message::<ToAgent>(frame);
         agent_message::<EnrollmentRequest>(frame);
         agent_message::<EnrollmentAnswer>(frame);
+    }
+    for is_ipv4 in [true, false] {
+        if let Some((_, payload)) = captured_udp(is_ipv4, bytes) {
+            assert!(payload.len() + 8 <= bytes.len());
+        }
     }
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(token) = JoinToken::parse(text)

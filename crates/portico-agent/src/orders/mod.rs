@@ -23,7 +23,10 @@ use portico_probe::{NetProber, ProbeTarget, Prober as _};
 use portico_wire::agent::LONG_TEXT_LEN_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{checks::CHECKS_MAX, identities::identities, sampler::Sampler, sessions::SeenSession};
+use crate::{
+    checks::CHECKS_MAX, identities::identities, pairs::PAIRS_MAX, sampler::Sampler,
+    sessions::SeenSession,
+};
 
 pub use restart::RESTART_AFTER_MAX_S;
 
@@ -69,6 +72,8 @@ pub(crate) struct Parts {
     pub(crate) at_once: Arc<Semaphore>,
     pub(crate) messages: Arc<Semaphore>,
     pub(crate) checks: Arc<Semaphore>,
+    pub(crate) listening: Arc<Semaphore>,
+    pub(crate) sending: Arc<Semaphore>,
 }
 
 impl Host {
@@ -89,6 +94,8 @@ impl Host {
             at_once: Arc::new(Semaphore::new(ORDERS_MAX)),
             messages: Arc::new(Semaphore::new(MESSAGES_MAX)),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            listening: Arc::new(Semaphore::new(PAIRS_MAX)),
+            sending: Arc::new(Semaphore::new(PAIRS_MAX)),
         }))
     }
 

@@ -11,10 +11,10 @@ use portico_model::{
         AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, STALE_AFTER_MS, SeenError,
     },
 };
-use portico_wire::agent::FlowTarget;
+use portico_wire::agent::{FlowTarget, PairListen, PairSend};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{checks::WaitingCheck, history::History};
+use super::{checks::WaitingCheck, history::History, pairs::WaitingPairs};
 
 /// Reports that may come in one burst, as after a network that stalled.
 pub const REPORT_BURST: u32 = 20;
@@ -50,6 +50,24 @@ pub trait AgentSeam: Send + Sync {
     /// [`agent_checked`](crate::Broker::agent_checked). False when the agent cannot do it or the
     /// link takes no more.
     fn check(&self, _check: u64, _targets: Vec<FlowTarget>) -> bool {
+        false
+    }
+
+    /// Whether the agent can do paired probes.
+    fn pairs_flows(&self) -> bool {
+        false
+    }
+
+    /// Lets the agent listen; the answers come by [`agent_listens`](crate::Broker::agent_listens)
+    /// and [`agent_heard`](crate::Broker::agent_heard). False when the agent cannot do it or the
+    /// link takes no more.
+    fn listen(&self, _listen: PairListen) -> bool {
+        false
+    }
+
+    /// Lets the agent send; the answer comes by [`agent_sent`](crate::Broker::agent_sent). False
+    /// as for [`AgentSeam::listen`].
+    fn send_pair(&self, _send: PairSend) -> bool {
         false
     }
 
@@ -153,6 +171,8 @@ pub(super) struct Agent {
     pub(super) orders: BTreeMap<u64, oneshot::Sender<OrderOutcome>>,
     /// Checks that are under way; one at a time.
     pub(super) check: Option<WaitingCheck>,
+    /// Paired probes that are under way.
+    pub(super) pairs: WaitingPairs,
 }
 
 /// Reports that were not taken since this broker started.
@@ -303,6 +323,7 @@ impl Agent {
         self.since = Some(at);
         self.orders.clear();
         self.check = None;
+        self.pairs = WaitingPairs::default();
         self.link.take()
     }
 }

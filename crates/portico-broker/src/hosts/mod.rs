@@ -7,6 +7,7 @@ mod agent;
 mod checks;
 mod history;
 mod orders;
+mod pairs;
 mod probes;
 mod seen;
 mod view;
@@ -32,6 +33,7 @@ pub use agent::{
 pub(crate) use checks::CheckError;
 pub use history::{LoadHistory, LoadPoint, PERIOD_S, POINTS_MAX};
 pub use orders::{ORDER_TIMEOUT, ORDERS_MAX, OrderError};
+pub(crate) use pairs::{PairError, PairSeen};
 pub use probes::HostState;
 use probes::Probes;
 pub(crate) use seen::SeenHost;

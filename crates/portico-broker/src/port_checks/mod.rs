@@ -5,6 +5,7 @@
 //! `wanted` makes of the estate what is to be checked; nothing else is ever sent anything.
 
 mod bars;
+mod pairs;
 mod records;
 mod run;
 mod schedule;
@@ -28,6 +29,7 @@ use crate::{
     broker::{Broker, Inner},
 };
 use bars::Bars;
+use pairs::Pairing;
 use records::{NOT_CHECKED, PairRecord, RowKey, is_failure, pair_id, pair_of, verdict_of};
 use schedule::Schedule;
 use wanted::{Vantage, Wanted, WantedRow, has_agent};
@@ -399,10 +401,18 @@ impl Inner {
             checked_at: None,
             since: None,
         };
-        if let Some((why, next_step)) = vantage.skipped(row.target) {
+        let pairing = vantage.pair(row).map(|pair| self.pairing(from, pair));
+        if let Some((why, next_step)) = vantage.skipped(row.target)
+            && pairing != Some(Pairing::Possible)
+        {
             told.verdict = portico_probe::check::Verdict::Skipped.slug().into();
-            told.evidence = why.to_owned();
-            told.next_step = Some(next_step.to_owned());
+            (told.evidence, told.next_step) = match pairing {
+                Some(Pairing::Waits(waits)) => (
+                    format!("{why}; {waits}"),
+                    Some("see why: portico get hosts".into()),
+                ),
+                _ => (why.to_owned(), Some(next_step.to_owned())),
+            };
             return Some(told);
         }
         let record = self.port_checks.records.get(&pair_id(from, &row.to));

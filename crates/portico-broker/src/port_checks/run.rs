@@ -17,6 +17,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     key_of, lock,
+    pairs::{PAIRS_OF_ROUND_MAX, Pairing},
     records::{
         self, Found, PairRecord, RowKey, StoredChange, pair_id, pair_key, pair_of, verdict_of,
     },
@@ -246,12 +247,20 @@ impl Inner {
         let schedule = &self.port_checks.schedule;
         let asked_from = schedule.asked_from(from);
         let mut due_of: BTreeMap<usize, Timestamp> = BTreeMap::new();
+        // An agent that a test waits for may come any time, and tells nobody but itself.
+        let mut latest = now.plus_ms(often.every_ms);
         for row in &vantage.rows {
             let Some(target) = vantage.targets.get(row.target) else {
                 continue;
             };
-            if vantage.skipped(row.target).is_some() {
-                continue;
+            match vantage.pair(row).map(|pair| self.pairing(from, pair)) {
+                Some(Pairing::Possible) => {}
+                Some(Pairing::Waits(_)) => {
+                    latest = latest.min(now.plus_ms(AGAIN_MS));
+                    continue;
+                }
+                None if vantage.skipped(row.target).is_some() => continue,
+                None => {}
             }
             let record = self.port_checks.records.get(&pair_id(from, &row.to));
             let last = record
@@ -277,9 +286,7 @@ impl Inner {
         let due_now = order.iter().take_while(|(due, _)| *due <= now);
         let places: Vec<usize> = due_now.map(|(_, target)| *target).collect();
         match places.len() {
-            0 => Ok(order
-                .first()
-                .map_or(now.plus_ms(often.every_ms), |(due, _)| *due)),
+            0 => Ok(order.first().map_or(latest, |(due, _)| latest.min(*due))),
             count => Err(Round {
                 from: from.clone(),
                 is_own,
@@ -297,25 +304,34 @@ impl Inner {
             places,
             ..
         } = round;
+        let (pairs, places): (Vec<usize>, Vec<usize>) = places
+            .into_iter()
+            .partition(|place| vantage.pairs.contains_key(place));
         let targets: Vec<Target> = places
             .iter()
             .filter_map(|place| vantage.targets.get(*place).cloned())
             .collect();
         let found = match is_own {
+            _ if targets.is_empty() => Ok(Vec::new()),
             true => Ok(prove(&targets, means).await),
             false => self.let_prove(&from, &targets).await,
         };
-        let found = match found {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::debug!(host_id = %from, %error, "Flows were not checked");
-                return false;
-            }
-        };
-        let found: BTreeMap<usize, Found> = found
+        let found = found.unwrap_or_else(|error| {
+            tracing::debug!(host_id = %from, %error, "Flows were not checked");
+            Vec::new()
+        });
+        let mut found: BTreeMap<usize, Found> = found
             .into_iter()
             .filter_map(|(at, found)| Some((*places.get(at)?, found)))
             .collect();
+        for place in pairs.into_iter().take(PAIRS_OF_ROUND_MAX) {
+            if let (Some(target), Some(pair)) =
+                (vantage.targets.get(place), vantage.pairs.get(&place))
+                && let Some(tested) = self.do_pair(&from, vantage, target, pair).await
+            {
+                found.insert(place, tested);
+            }
+        }
         match self.keep_found(&from, is_own, vantage, &found).await {
             Ok(()) => !found.is_empty(),
             Err(error) => {

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
 use portico_catalogue::{
     Catalogue, Flow, PortRange,
-    plan::{self, PlannedFlow},
+    plan::{self, Address, FlowPlan, PlannedFlow},
 };
 use portico_estate::deployment;
 use portico_model::{
@@ -16,7 +17,7 @@ use portico_model::{
 };
 use portico_probe::check::{Target, Targets, What, targets};
 
-use super::records::ROWS_MAX as ROWS_OF_PAIR_MAX;
+use super::{pairs::Pair, records::ROWS_MAX as ROWS_OF_PAIR_MAX};
 
 /// Rows in all. Of a larger plan those of this process come first, then those of agents.
 const ROWS_MAX: usize = 100_000;
@@ -48,6 +49,10 @@ pub(crate) struct Vantage {
     pub(crate) targets: Vec<Target>,
     /// The flows.
     pub(crate) rows: Vec<WantedRow>,
+    /// Addresses of the host itself that are no names.
+    pub(crate) own_addresses: Vec<IpAddr>,
+    /// Tests for the agents of both ends, of targets that are skipped otherwise.
+    pub(crate) pairs: BTreeMap<usize, Pair>,
 }
 
 /// One flow to one address of a host.
@@ -138,10 +143,47 @@ pub(crate) fn wanted(estate: &Estate, own: &[HostId]) -> Wanted {
         wanted.is_cut |= is_cut;
         left = left.saturating_sub(rows.len());
         if !rows.is_empty() {
-            wanted.vantages.insert(id, Vantage { targets, rows });
+            let mut vantage = Vantage {
+                targets,
+                rows,
+                own_addresses: own_addresses(&plan, place),
+                pairs: BTreeMap::new(),
+            };
+            vantage.pairs = pairs(estate, &id, &vantage);
+            wanted.vantages.insert(id, vantage);
         }
     }
     wanted
+}
+
+fn own_addresses(plan: &FlowPlan, place: u32) -> Vec<IpAddr> {
+    let host = usize::try_from(place).ok();
+    let host = host.and_then(|place| plan.hosts.get(place));
+    let addresses = host.into_iter().flat_map(|host| &host.addresses);
+    let ips = addresses.filter_map(|address| match address {
+        Address::Ip(ip) => Some(*ip),
+        Address::Network(_) | Address::Name(_) => None,
+    });
+    ips.collect()
+}
+
+/// The tests for two agents: both hosts shall have one, and what comes from there must be known by
+/// its address.
+fn pairs(estate: &Estate, from: &HostId, vantage: &Vantage) -> BTreeMap<usize, Pair> {
+    let mut pairs = BTreeMap::new();
+    if vantage.own_addresses.is_empty() || !has_agent(estate, from) {
+        return pairs;
+    }
+    for row in &vantage.rows {
+        if vantage.skipped(row.target).is_some()
+            && has_agent(estate, &row.to)
+            && let Some(target) = vantage.targets.get(row.target)
+            && let Some(pair) = Pair::of(target, &row.to, row.ports.as_ref())
+        {
+            pairs.insert(row.target, pair);
+        }
+    }
+    pairs
 }
 
 /// Who comes first where not all find a place.

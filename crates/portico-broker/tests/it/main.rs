@@ -14,6 +14,7 @@ mod failure;
 mod launch;
 mod people;
 mod port_checks;
+mod port_pairs;
 mod sessions;
 mod tickets;
 mod trouble;

@@ -68,7 +68,7 @@ pub fn targets(plan: &FlowPlan, from: Option<&[u32]>) -> Targets {
 struct Builder {
     out: Targets,
     /// Targets that are there, by everything that makes them differ.
-    known: BTreeMap<(String, u16, String), usize>,
+    known: BTreeMap<(String, u16, String, String), usize>,
     /// Ranges of RPC, of which the endpoint mapper says what is in use, by the place of the target.
     dynamic: BTreeMap<usize, PortRange>,
 }
@@ -91,7 +91,7 @@ impl Builder {
                     what,
                 };
                 let is_dynamic = is_dynamic_rpc(planned.flow, ports.as_ref(), &target.what);
-                let target = self.place(target);
+                let target = self.place(target, planned.flow);
                 if let (true, Some(range)) = (is_dynamic, &ports) {
                     self.dynamic.insert(target, range.clone());
                 }
@@ -146,10 +146,11 @@ impl Builder {
     }
 
     /// Flows that ask the same of the same port are checked once.
-    fn place(&mut self, target: Target) -> usize {
+    fn place(&mut self, target: Target, flow: &Flow) -> usize {
         let key = (
             target.host.clone(),
             target.port,
+            flow.transport_name(),
             format!("{:?}", target.what),
         );
         let next = self.out.targets.len();

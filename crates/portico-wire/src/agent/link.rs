@@ -9,6 +9,7 @@ use super::{
     check::{FlowOutcome, FlowTarget, check_abilities, check_outcomes, check_targets},
     codec::{LimitError, Message, at_most, text},
     framing::FRAME_LEN_MAX,
+    pair::{PairHeard, PairListen, PairSend, SentOutcome, check_listen, check_refused, check_send},
 };
 
 /// Highest version of the link that this program speaks, and the only one so far.
@@ -60,6 +61,26 @@ pub enum ToBroker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refused: Option<String>,
     },
+    /// First answer to a listen: the far end listens from here on, or will not.
+    Listens {
+        /// Number of the test.
+        pair: u64,
+        /// Why it does not; then nothing more is said about this test.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+    },
+    /// Second answer to a listen: what the far end heard.
+    Heard(PairHeard),
+    /// Answer to a send.
+    Sent {
+        /// Number of the test.
+        pair: u64,
+        /// What became of it.
+        outcome: SentOutcome,
+        /// Why it was not sent, or what the network says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
 }
 
 /// From the broker.
@@ -105,10 +126,17 @@ pub enum ToAgent {
         /// What.
         targets: Vec<FlowTarget>,
     },
+    /// Listen for this, for this test alone. Answered by [`ToBroker::Listens`], and when it listens
+    /// by [`ToBroker::Heard`], too.
+    Listen(PairListen),
+    /// Send this. Answered by [`ToBroker::Sent`].
+    Send(PairSend),
 }
 
 impl Message for ToBroker {
-    const KINDS: &'static [&'static str] = &["hello", "report", "outcome", "pong", "checked"];
+    const KINDS: &'static [&'static str] = &[
+        "hello", "report", "outcome", "pong", "checked", "listens", "heard", "sent",
+    ];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
     fn check(&self) -> Result<(), LimitError> {
@@ -131,14 +159,21 @@ impl Message for ToBroker {
                     None => Ok(()),
                 }
             }
+            Self::Listens { refused, .. } => check_refused(refused.as_ref()),
+            Self::Sent { detail, .. } => match detail {
+                Some(detail) => text("detail", detail, LONG_TEXT_LEN_MAX),
+                None => Ok(()),
+            },
             // The broker checks a report whole and says which host sent it.
-            Self::Report(_) | Self::Pong { .. } => Ok(()),
+            Self::Report(_) | Self::Pong { .. } | Self::Heard(_) => Ok(()),
         }
     }
 }
 
 impl Message for ToAgent {
-    const KINDS: &'static [&'static str] = &["welcome", "refused", "order", "ping", "check"];
+    const KINDS: &'static [&'static str] = &[
+        "welcome", "refused", "order", "ping", "check", "listen", "send",
+    ];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
     fn check(&self) -> Result<(), LimitError> {
@@ -153,6 +188,8 @@ impl Message for ToAgent {
             Self::Order { order, .. } => check_order(order),
             Self::Ping { .. } => Ok(()),
             Self::Check { targets, .. } => check_targets(targets),
+            Self::Listen(listen) => check_listen(listen),
+            Self::Send(send) => check_send(send),
         }
     }
 }

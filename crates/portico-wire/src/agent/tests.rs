@@ -92,6 +92,28 @@ fn flow_outcome(target: u16) -> FlowOutcome {
     }
 }
 
+fn pair_listen(sources: usize, flow_len: usize, seconds: u16) -> PairListen {
+    PairListen {
+        pair: 6,
+        flow: "f".repeat(flow_len),
+        address: "10.0.0.2".parse().unwrap(),
+        port: 162,
+        from: vec!["10.0.0.1".parse().unwrap(); sources],
+        nonce: PairNonce([0xa5; PAIR_NONCE_LEN]),
+        seconds,
+    }
+}
+
+fn pair_heard() -> PairHeard {
+    PairHeard {
+        pair: 6,
+        arrived: true,
+        from: Some("10.0.0.1".parse().unwrap()),
+        after_ms: 12,
+        by: HeardBy::Captured,
+    }
+}
+
 fn to_broker() -> Vec<(&'static str, ToBroker)> {
     vec![
         (
@@ -135,6 +157,29 @@ fn to_broker() -> Vec<(&'static str, ToBroker)> {
                 check: 5,
                 outcomes: vec![],
                 refused: Some("the agent has checks of another broker".into()),
+            },
+        ),
+        (
+            "listens",
+            ToBroker::Listens {
+                pair: 6,
+                refused: None,
+            },
+        ),
+        (
+            "listens-not",
+            ToBroker::Listens {
+                pair: 7,
+                refused: Some("3579/tcp is in use".into()),
+            },
+        ),
+        ("heard", ToBroker::Heard(pair_heard())),
+        (
+            "sent",
+            ToBroker::Sent {
+                pair: 6,
+                outcome: SentOutcome::NotEchoed,
+                detail: Some("it was closed".into()),
             },
         ),
     ]
@@ -189,6 +234,17 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
                 check: 4,
                 targets: vec![flow_target(), flow_target()],
             },
+        ),
+        ("listen", ToAgent::Listen(pair_listen(2, 9, 5))),
+        (
+            "send",
+            ToAgent::Send(PairSend {
+                pair: 6,
+                flow: "windows-services.vpn-gre".into(),
+                address: "2001:db8::5".parse().unwrap(),
+                port: 0,
+                nonce: PairNonce([0xa5; PAIR_NONCE_LEN]),
+            }),
         ),
     ]
 }
@@ -519,6 +575,64 @@ fn limits_of_checks_hold_when_writing_and_when_reading() {
     check(&largest, &answer(1, 1, 1, text + 1, 1), "next_step");
     let refused = answer(0, 0, 0, 0, LONG_TEXT_LEN_MAX + 1);
     check(&largest, &refused, "refused");
+}
+
+#[test]
+fn limits_of_pairs_hold_when_writing_and_when_reading() {
+    fn check<M: Message>(at_limit: &M, beyond: &M, field: &str) {
+        encode(at_limit).unwrap();
+        let Err(EncodeError::Limit(limit)) = encode(beyond) else {
+            panic!("{field} may be of any length");
+        };
+        assert_eq!(limit.field, field);
+        let json = serde_json::to_vec(beyond).unwrap();
+        assert_eq!(decode::<M>(&json).err(), Some(DecodeError::Limit(limit)));
+    }
+    let (sources, flow, seconds) = (PAIR_SOURCES_MAX, FLOW_LEN_MAX, PAIR_SECONDS_MAX);
+    let listen = |sources, flow, seconds| ToAgent::Listen(pair_listen(sources, flow, seconds));
+    let largest = listen(sources, flow, seconds);
+    check(&largest, &listen(sources + 1, 1, 1), "from");
+    check(&largest, &listen(1, flow + 1, 1), "flow");
+    check(&largest, &listen(1, 1, seconds + 1), "seconds");
+    let send = |flow| {
+        let PairListen {
+            pair,
+            flow,
+            address,
+            port,
+            nonce,
+            ..
+        } = pair_listen(0, flow, 0);
+        ToAgent::Send(PairSend {
+            pair,
+            flow,
+            address,
+            port,
+            nonce,
+        })
+    };
+    check(&send(flow), &send(flow + 1), "flow");
+    let listens = |len: usize| ToBroker::Listens {
+        pair: 1,
+        refused: Some("x".repeat(len)),
+    };
+    check(
+        &listens(LONG_TEXT_LEN_MAX),
+        &listens(LONG_TEXT_LEN_MAX + 1),
+        "refused",
+    );
+    let sent = |len: usize| ToBroker::Sent {
+        pair: 1,
+        outcome: SentOutcome::Sent,
+        detail: Some("x".repeat(len)),
+    };
+    check(
+        &sent(LONG_TEXT_LEN_MAX),
+        &sent(LONG_TEXT_LEN_MAX + 1),
+        "detail",
+    );
+    let no_nonce = br#"{"kind":"send","pair":1,"flow":"f","address":"::1","port":1,"nonce":"00"}"#;
+    assert!(decode::<ToAgent>(no_nonce).is_err());
 }
 
 #[test]

@@ -12,8 +12,8 @@ use portico_net::{
     tls::{MachineTlsError, PeerMachine},
 };
 use portico_wire::agent::{
-    CHECKS_FLOWS, FlowTarget, FrameError, Head, LINK_VERSION, ToAgent, ToBroker, decode,
-    decode_report, head,
+    CHECKS_FLOWS, FlowTarget, FrameError, Head, LINK_VERSION, PAIRS_FLOWS, PairListen, PairSend,
+    ToAgent, ToBroker, decode, decode_report, head,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -201,8 +201,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                 .map_err(text)?;
             return Err("it speaks another version".into());
         }
-        let checks = abilities.iter().any(|ability| ability == CHECKS_FLOWS);
-        let (seam, inbox) = channel(checks);
+        let is_able = |wanted: &str| abilities.iter().any(|ability| ability == wanted);
+        let (seam, inbox) = channel(is_able(CHECKS_FLOWS), is_able(PAIRS_FLOWS));
         match broker.agent_connected(peer, hello, seam).await {
             Ok(welcome) => {
                 guest.is_welcome();
@@ -266,6 +266,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                     let written = self.writer.write(&message, LINK_SILENCE_MAX).await;
                     if written.is_ok() {
                         owed.one_more();
+                        // That it listens, and what it heard.
+                        if matches!(message, ToAgent::Listen(_)) {
+                            owed.one_more();
+                        }
                     }
                     written
                 }
@@ -340,6 +344,13 @@ async fn take(
             outcomes,
             refused,
         } => broker.agent_checked(host, link, check, outcomes, refused),
+        ToBroker::Listens { pair, refused } => broker.agent_listens(host, link, pair, refused),
+        ToBroker::Heard(heard) => broker.agent_heard(host, link, heard),
+        ToBroker::Sent {
+            pair,
+            outcome,
+            detail,
+        } => broker.agent_sent(host, link, pair, outcome, detail),
         ToBroker::Pong { .. } => {}
         ToBroker::Hello { .. } | ToBroker::Report(_) => {
             tracing::debug!(host_id = %host, "A second hello is passed over");
@@ -353,6 +364,8 @@ struct Mailbox {
     orders: mpsc::Sender<ToAgent>,
     /// Whether the agent can check flows.
     checks: bool,
+    /// Whether it can do paired probes.
+    pairs: bool,
     closed: ShutdownToken,
     why: Arc<Mutex<Option<String>>>,
 }
@@ -364,13 +377,14 @@ struct Inbox {
     why: Arc<Mutex<Option<String>>>,
 }
 
-fn channel(checks: bool) -> (Arc<dyn AgentSeam>, Inbox) {
+fn channel(checks: bool, pairs: bool) -> (Arc<dyn AgentSeam>, Inbox) {
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let closed = ShutdownToken::new();
     let why = Arc::new(Mutex::new(None));
     let mailbox = Mailbox {
         orders: sender,
         checks,
+        pairs,
         closed: closed.clone(),
         why: Arc::clone(&why),
     };
@@ -394,6 +408,18 @@ impl AgentSeam for Mailbox {
     fn check(&self, check: u64, targets: Vec<FlowTarget>) -> bool {
         let message = ToAgent::Check { check, targets };
         self.checks && self.orders.try_send(message).is_ok()
+    }
+
+    fn pairs_flows(&self) -> bool {
+        self.pairs
+    }
+
+    fn listen(&self, listen: PairListen) -> bool {
+        self.pairs && self.orders.try_send(ToAgent::Listen(listen)).is_ok()
+    }
+
+    fn send_pair(&self, send: PairSend) -> bool {
+        self.pairs && self.orders.try_send(ToAgent::Send(send)).is_ok()
     }
 
     fn close(&self, why: &str) {

@@ -23,7 +23,9 @@ use portico_net::{
     clock::ManualClock,
     tls::{BuiltInCa, MachineKey, PeerMachine},
 };
-use portico_wire::agent::{EnrollmentAnswer, EnrollmentRequest, FlowTarget, JoinToken};
+use portico_wire::agent::{
+    EnrollmentAnswer, EnrollmentRequest, FlowTarget, JoinToken, PairListen, PairSend,
+};
 use tempfile::TempDir;
 
 use crate::estate::{START, TestEstate, owner};
@@ -100,6 +102,10 @@ pub(crate) struct FakeLink {
     /// Whether the agent says that it can check flows.
     pub(crate) is_able: std::sync::atomic::AtomicBool,
     pub(crate) checks: Mutex<Vec<(u64, Vec<FlowTarget>)>>,
+    /// Whether the agent says that it can do paired probes.
+    pub(crate) pairs: std::sync::atomic::AtomicBool,
+    pub(crate) listens: Mutex<Vec<PairListen>>,
+    pub(crate) sends: Mutex<Vec<PairSend>>,
 }
 
 impl AgentSeam for FakeLink {
@@ -117,6 +123,20 @@ impl AgentSeam for FakeLink {
 
     fn check(&self, check: u64, targets: Vec<FlowTarget>) -> bool {
         self.checks.lock().unwrap().push((check, targets));
+        true
+    }
+
+    fn pairs_flows(&self) -> bool {
+        self.pairs.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn listen(&self, listen: PairListen) -> bool {
+        self.listens.lock().unwrap().push(listen);
+        true
+    }
+
+    fn send_pair(&self, send: PairSend) -> bool {
+        self.sends.lock().unwrap().push(send);
         true
     }
 
