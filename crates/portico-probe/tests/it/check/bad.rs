@@ -230,10 +230,9 @@ async fn no_more_checks_run_at_once_than_are_allowed() {
         while let Ok(Ok((stream, _))) =
             tokio::time::timeout(Duration::from_secs(2), listener.accept()).await
         {
-            open.retain(|stream: &tokio::net::TcpStream| {
-                !matches!(stream.try_read(&mut [0; 1]), Ok(0))
-            });
-            open.push(stream);
+            // Asked of the system itself: the runtime hears of an end only later.
+            open.retain(|stream: &std::net::TcpStream| !matches!(stream.peek(&mut [0; 1]), Ok(0)));
+            open.push(stream.into_std().unwrap());
             most = most.max(open.len());
         }
         most
