@@ -21,6 +21,9 @@ const PARTS_MAX: usize = 50_000;
 /// Rules not understood that one set of packets remembers, at most.
 const DOUBTS_MAX: usize = 8;
 
+/// Ways to one place that are compared with each other, at most.
+const WAYS_MAX: usize = 32;
+
 /// What became of some packets. Parts overlap only where they have doubts: then the packets of
 /// both may end either way.
 #[derive(Debug, Clone)]
@@ -415,28 +418,63 @@ fn joined(parts: Vec<UnderWay>) -> Vec<UnderWay> {
     if parts.len() < 2 || parts.iter().all(|part| part.doubts.is_empty()) {
         return parts;
     }
-    let mut known: BTreeMap<(Packets, Cause), Vec<Doubt>> = BTreeMap::new();
+    let mut known: BTreeMap<(Packets, Cause), Vec<Vec<Doubt>>> = BTreeMap::new();
     for part in parts {
-        let doubts = known.entry((part.packets, part.accepted_by)).or_default();
-        for doubt in part.doubts {
-            let other = Doubt {
-                is_taken: !doubt.is_taken,
-                ..doubt
-            };
-            match doubts.iter().position(|known| *known == other) {
-                Some(at) => drop(doubts.remove(at)),
-                None => add_doubt(doubts, doubt),
-            }
-        }
+        let ways = known.entry((part.packets, part.accepted_by)).or_default();
+        ways.push(part.doubts);
     }
     let whole = known.into_iter();
     whole
-        .map(|((packets, accepted_by), doubts)| UnderWay {
+        .map(|((packets, accepted_by), ways)| UnderWay {
             packets,
-            doubts,
+            doubts: doubts_of(ways),
             accepted_by,
         })
         .collect()
+}
+
+/// The doubts of several ways to the same place: two that differ in one rule alone, which held on
+/// one of them and not on the other, leave no doubt about it. A rule that was met twice on a way may
+/// have done both, and stays in doubt.
+fn doubts_of(mut ways: Vec<Vec<Doubt>>) -> Vec<Doubt> {
+    let mut settled = ways.len() <= WAYS_MAX;
+    while settled {
+        settled = false;
+        'pairs: for one in 0..ways.len() {
+            for other in one + 1..ways.len() {
+                if let Some(doubts) = ways.get(one).zip(ways.get(other)).and_then(without_one) {
+                    ways.swap_remove(other);
+                    if let Some(place) = ways.get_mut(one) {
+                        *place = doubts;
+                    }
+                    settled = true;
+                    break 'pairs;
+                }
+            }
+        }
+    }
+    let mut all = Vec::new();
+    for doubt in ways.into_iter().flatten() {
+        add_doubt(&mut all, doubt);
+    }
+    all
+}
+
+/// What is left of two ways that differ in one rule alone, or that are the same.
+fn without_one((one, other): (&Vec<Doubt>, &Vec<Doubt>)) -> Option<Vec<Doubt>> {
+    if one.len() != other.len() {
+        return None;
+    }
+    let mut apart = one.iter().filter(|doubt| !other.contains(doubt));
+    let Some(doubt) = apart.next() else {
+        return Some(one.clone());
+    };
+    let opposite = Doubt {
+        is_taken: !doubt.is_taken,
+        ..*doubt
+    };
+    let is_all = apart.next().is_none() && other.contains(&opposite) && !one.contains(&opposite);
+    is_all.then(|| one.iter().copied().filter(|own| own != doubt).collect())
 }
 
 #[cfg(test)]
