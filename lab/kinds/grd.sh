@@ -4,7 +4,7 @@
 
 port=3389 protocol=rdp security=nla sessions_max=20
 title="a GNOME remote desktop"
-packages=(gnome-remote-desktop mutter pipewire pipewire-pulse wireplumber pulseaudio-utils dbus weston fonts-dejavu-core
+packages=(gnome-remote-desktop mutter xwayland xclip pipewire pipewire-pulse wireplumber pulseaudio-utils dbus weston fonts-dejavu-core
   openssl procps)
 units=()
 

@@ -1,8 +1,9 @@
 // GNOME's remote desktop server (grd1 of the lab): the graphics pipeline with the progressive codec, a
-// size that follows the window, and sound through a dynamic channel up to the ear.
-// Needs the lab (PORTICO_LAB), which plays the tone inside the host.
+// size that follows the window, sound through a dynamic channel up to the ear, and formatted text in
+// the clipboard.
+// Needs the lab (PORTICO_LAB), which plays the tone inside the host and looks at its clipboard.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import {
   DESKTOP_CANVAS, difference, eventually, launchChromium, lit, newContext, openFromWebtop, readPixels, requireChromium, shoot, signIn,
@@ -21,6 +22,7 @@ after(() => browser?.close());
 
 async function desktop(inPage) {
   const context = await newContext(browser, { baseURL: URL_OF_PORTICO });
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: new URL(URL_OF_PORTICO).origin });
   await context.addInitScript(() => localStorage.setItem('portico-statistics', 'on'));
   if (inPage) await context.addInitScript(inPage);
   const page = await context.newPage();
@@ -106,6 +108,50 @@ test('a tone on the host is heard in the browser', async () => {
   } finally {
     tone.kill();
   }
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+/** The clipboard of the desktop by way of its X server; gives out bytes. */
+function xclip(args, input) {
+  const script = `DISPLAY=:0 XAUTHORITY=$(echo /run/user/*/.mutter-Xwaylandauth.*) exec timeout 10 xclip -selection clipboard ${args}`;
+  // xclip stays behind to give what it was given, and must not hold our pipes.
+  const command = input === undefined ? script : `${script} >/dev/null 2>&1`;
+  return execFileSync(process.env.PORTICO_LAB, ['exec', 'grd1', '--user', 'demo', '--', 'sh', '-c', command], { input, stdio: ['pipe', 'pipe', 'ignore'], timeout: 20_000 });
+}
+
+test('formatted text goes both ways between the clipboards', async () => {
+  const { context, page, errors } = await desktop();
+  await page.evaluate(async () => {
+    const form = (type, text) => [type, new Blob([text], { type })];
+    const forms = [form('text/html', '<p>vom <b>Gerät: Ä Ω 漢</b></p>'), form('text/plain', 'vom Gerät: Ä Ω 漢')];
+    await navigator.clipboard.write([new ClipboardItem(Object.fromEntries(forms))]);
+    window.dispatchEvent(new Event('focus'));
+  });
+  const onHost = (type) => {
+    try {
+      return xclip(`-t ${type} -o`).toString();
+    } catch {
+      return ''; // Nobody offers it yet.
+    }
+  };
+  const html = await eventually('the formatted text on the host', () => {
+    const text = onHost('text/html');
+    return text.includes('Gerät') && text;
+  });
+  // The browser adds styles to what a page puts there.
+  assert.match(html, /<b[^>]*>Gerät: Ä Ω 漢<\/b>/);
+  assert.equal(onHost('UTF8_STRING'), 'vom Gerät: Ä Ω 漢');
+
+  xclip('-t text/html', '<p>vom <i>Rechner: Ä Ω 漢</i></p>');
+  const device = await eventually('the formatted text on the device', () => page.evaluate(async () => {
+    const [item] = await navigator.clipboard.read();
+    if (!item.types.includes('text/html')) return undefined;
+    const text = await (await item.getType('text/html')).text();
+    return text.includes('Rechner') && text;
+    // It may change while it is read.
+  }).catch(() => undefined));
+  assert.match(device, /<i[^>]*>Rechner: Ä Ω 漢<\/i>/);
   assert.deepEqual(errors, []);
   await context.close();
 });
