@@ -10,11 +10,14 @@ import { portico } from './server.mjs';
 const ESTATE = process.env.PORTICO_ESTATE;
 const CHANGED = `${process.env.PORTICO_WORK}/pairs.toml`;
 const ROLES = {
-  ssh1: ['tarantella.application-server', 'windows.snmp-agent'],
-  ssh2: ['tarantella.server', 'windows.snmp-trap-receiver'],
+  ssh1: ['tarantella.application-server', 'windows.snmp-agent', 'windows.vpn-client'],
+  ssh2: ['tarantella.server', 'windows.snmp-trap-receiver', 'windows.vpn-server'],
 };
+const FEATURES = '{ "windows.vpn-pptp" = true, "windows.vpn-l2tp-ipsec" = true, "windows.vpn-ipsec-ah" = true }';
 const TRAP = 'windows-services.snmp-trap';
 const X11 = 'tarantella.x11';
+/** IP protocols without ports, by raw sockets: the agents of the lab are root. */
+const RAW = { 'windows-services.vpn-gre': 47, 'windows-services.vpn-esp': 50, 'windows-services.vpn-ah': 51 };
 /** Has a probe of its own, which finds that nothing listens. */
 const PRINTING = 'tarantella.printing';
 
@@ -22,7 +25,7 @@ before(() => {
   let text = readFileSync(ESTATE, 'utf8');
   for (const [host, roles] of Object.entries(ROLES)) {
     assert.ok(text.includes(`id = "${host}"\n`), host);
-    text = text.replace(`id = "${host}"\n`, `id = "${host}"\nroles = ${JSON.stringify(roles)}\n`);
+    text = text.replace(`id = "${host}"\n`, `id = "${host}"\nroles = ${JSON.stringify(roles)}\nfeatures = ${FEATURES}\n`);
   }
   writeFileSync(CHANGED, text);
   portico('apply', '-f', CHANGED);
@@ -42,6 +45,16 @@ test('what never answers and what binds on demand is heard by the agent of the f
     assert.match(of(flow).evidence, /the agent of ssh2 heard the nonce on (162\/udp|6010\/tcp).* from /);
   }
   await eventually('what answers by itself to be asked itself', () => of(PRINTING)?.verdict === 'refused', { every: 2_000 });
+});
+
+test('protocols without ports are heard', async () => {
+  await eventually('all three', () => Object.keys(RAW).every((flow) => of(flow)?.verdict === 'proven'), { timeout: 120_000, every: 2_000 }).catch((error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(rows().map(({ flow, verdict, evidence }) => [flow, verdict, evidence]), null, 1)}`);
+  });
+  for (const [flow, protocol] of Object.entries(RAW)) {
+    console.log(of(flow).evidence);
+    assert.match(of(flow).evidence, new RegExp(`the agent of ssh2 heard the nonce on .*\\b(${protocol}|GRE|ESP|AH)\\b.* from `, 'i'));
+  }
 });
 
 test('a firewall on the way is told, and what it lets through stays proven', async () => {

@@ -321,9 +321,13 @@ impl DialError {
             Self::TimedOut { flow, port, .. } => format!(
                 "check that the host is up and that firewalls let {port}/tcp through (flow {flow})"
             ),
-            Self::Unreachable { .. } => {
-                "check the address in the estate and the routes of this machine (`ip route get`)"
-                    .into()
+            Self::Unreachable { flow, port, .. } => format!(
+                "check the address in the estate, the routes of this machine (`ip route get`), and that no firewall rejects {port}/tcp (flow {flow})"
+            ),
+            Self::Other {
+                flow, port, source, ..
+            } if source.kind() == io::ErrorKind::PermissionDenied => {
+                format!("let {port}/tcp through the firewall that forbids it (flow {flow})")
             }
             Self::Other { .. } => "check the network of this machine".into(),
         }

@@ -9,14 +9,22 @@ use super::*;
 
 const TRAP: &str = "windows-services.snmp-trap";
 const X11: &str = "tarantella.x11";
-const GRE_FLOW: &str = "windows-services.vpn-gre";
+const RAW_FLOWS: [&str; 3] = [
+    "windows-services.vpn-gre",
+    "windows-services.vpn-esp",
+    "windows-services.vpn-ah",
+];
 const NONCE: PairNonce = PairNonce([0x5a; 16]);
 
 fn order(flow: &str, port: u16, from: &str) -> PairListen {
+    order_at("127.0.0.1", flow, port, from)
+}
+
+fn order_at(ip: &str, flow: &str, port: u16, from: &str) -> PairListen {
     PairListen {
         pair: 1,
         flow: flow.into(),
-        address: "127.0.0.1".parse().unwrap(),
+        address: ip.parse().unwrap(),
         port,
         from: vec![from.parse().unwrap()],
         nonce: NONCE,
@@ -109,14 +117,41 @@ async fn a_service_keeps_its_port_and_over_udp_what_it_gets_is_seen() {
 }
 
 #[tokio::test]
-async fn gre_is_heard_where_privileges_allow() {
-    match open(&order(GRE_FLOW, 0, "127.0.0.1")).await {
+async fn protocols_without_ports_are_heard_where_privileges_allow() {
+    for (flow, ip) in RAW_FLOWS
+        .into_iter()
+        .flat_map(|flow| [(flow, "127.0.0.1"), (flow, "::1")])
+    {
+        let order = order_at(ip, flow, 0, ip);
+        match open(&order).await {
+            Ok(opened) => {
+                drop(opened);
+                let (heard, sent) = pair(&order, NONCE).await;
+                assert!(heard.arrived, "{flow} {ip}: {heard:?} {sent:?}");
+                let wrong = pair(&order, PairNonce([1; 16])).await;
+                assert!(!wrong.0.arrived, "{flow} {ip}: {wrong:?}");
+            }
+            Err(why) => assert!(why.contains("CAP_NET_RAW"), "{flow} {ip}: {why}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn ports_are_heard_over_ipv6_too() {
+    for flow in [TRAP, X11] {
+        let order = order_at("::1", flow, free_port().await, "::1");
+        let (heard, sent) = pair(&order, NONCE).await;
+        assert!(heard.arrived, "{flow}: {heard:?} {sent:?}");
+        assert_eq!(heard.from, Some(Ipv6Addr::LOCALHOST.into()), "{flow}");
+    }
+    // And copies of what a service gets there.
+    let service = UdpSocket::bind("[::1]:0").await.unwrap();
+    let order = order_at("::1", TRAP, service.local_addr().unwrap().port(), "::1");
+    match open(&order).await {
         Ok(opened) => {
             drop(opened);
-            let (heard, sent) = pair(&order(GRE_FLOW, 0, "127.0.0.1"), NONCE).await;
-            assert!(heard.arrived, "{heard:?} {sent:?}");
-            let wrong = pair(&order(GRE_FLOW, 0, "127.0.0.1"), PairNonce([1; 16])).await;
-            assert!(!wrong.0.arrived, "{wrong:?}");
+            let (heard, _) = pair(&order, NONCE).await;
+            assert_eq!((heard.arrived, heard.by), (true, HeardBy::Captured));
         }
         Err(why) => assert!(why.contains("CAP_NET_RAW"), "{why}"),
     }

@@ -143,6 +143,36 @@ async fn dial_errors_say_what_happened_and_what_to_do() {
     }
 }
 
+#[test]
+fn what_forbids_a_connection_is_named_with_its_port() {
+    let at = |kind: std::io::ErrorKind| (SocketAddr::from(([192, 0, 2, 1], 3389)), kind.into());
+    let unreachable = |(address, source)| DialError::Unreachable {
+        flow: FLOW,
+        host: "sh1".into(),
+        port: 3389,
+        address,
+        source,
+    };
+    let other = |(address, source)| DialError::Other {
+        flow: FLOW,
+        host: "sh1".into(),
+        port: 3389,
+        address,
+        source,
+    };
+    for error in [
+        unreachable(at(std::io::ErrorKind::HostUnreachable)),
+        other(at(std::io::ErrorKind::PermissionDenied)),
+    ] {
+        let step = error.next_step();
+        assert!(step.contains("firewall"), "{step}");
+        assert!(step.contains("3389/tcp"), "{step}");
+        assert!(step.contains(FLOW.as_str()), "{step}");
+    }
+    let step = other(at(std::io::ErrorKind::OutOfMemory)).next_step();
+    assert!(!step.contains("firewall"), "{step}");
+}
+
 #[tokio::test]
 async fn dialling_ends_at_the_timeout() {
     // A full backlog of a listener that nobody serves drops further requests: the dial hangs.

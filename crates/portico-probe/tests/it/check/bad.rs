@@ -123,8 +123,23 @@ async fn a_closed_udp_port_is_refused_by_icmp_and_a_silent_one_gives_no_answer()
         .await
         .unwrap();
     let port = silent.local_addr().unwrap().port();
-    let outcome = check(&target("127.0.0.1", port, dns), &means(IMPATIENT)).await;
+    let outcome = check(&target("127.0.0.1", port, dns.clone()), &means(IMPATIENT)).await;
     expect(&outcome, Verdict::NoAnswer, "no answer of DNS");
+    // It answers with nothing, which no connection is closed by.
+    let empty = tokio::spawn(async move {
+        let mut question = [0; 512];
+        loop {
+            silent.receive(&mut question).await.unwrap();
+            silent.send(b"").await.unwrap();
+        }
+    });
+    let outcome = check(&target("127.0.0.1", port, dns), &means(IMPATIENT)).await;
+    empty.abort();
+    expect(
+        &outcome,
+        Verdict::WrongService,
+        "answers with an empty datagram, not DNS",
+    );
 }
 
 #[tokio::test]
