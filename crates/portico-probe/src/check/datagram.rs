@@ -109,10 +109,7 @@ async fn one(target: &Target, address: SocketAddr, time: Duration, ask: &Ask) ->
     match (unproven, stray) {
         (Some(why), _) => Outcome::unproven(ask, &why),
         (None, Some(wrong)) if wrong.said.is_empty() => Outcome {
-            evidence: format!(
-                "answers with an empty datagram, not {}",
-                ask.service.name()
-            ),
+            evidence: format!("answers with an empty datagram, not {}", ask.service.name()),
             ..Outcome::wrong(target, ask.service.name(), wrong)
         },
         (None, Some(wrong)) => Outcome::wrong(target, ask.service.name(), wrong),
