@@ -84,3 +84,45 @@ test('a server that stops turns its flow, the change is told, and no session is 
     if (!isStopped) stop();
   }
 });
+
+/** A program that listens on sh1 where nothing is planned; `stop` ends it. */
+async function strayListener(port) {
+  const code = `import socket,time
+s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("0.0.0.0", ${port})); s.listen(); print("listening", flush=True); time.sleep(120)`;
+  const child = spawn(process.env.PORTICO_LAB, ['exec', 'sh1', '--', 'python3', '-c', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [said] = await once(child.stdout, 'data');
+  assert.match(String(said), /listening/);
+  const lab = (...words) => execFileSync(process.env.PORTICO_LAB, words, { encoding: 'utf8' });
+  return () => lab('exec', 'sh1', '--', 'pkill', '-f', `s.bind.*${port}`);
+}
+
+test('a program that listens where nothing is planned is told by the agent of its host', async () => {
+  const STRAY = 5555;
+  const straysOf = (answer) => {
+    assert.equal(answer.hosts.length, 1);
+    const [one] = answer.hosts;
+    assert.equal(one.host, 'sh1');
+    assert.ok(['clean', 'drifted', 'partly'].includes(one.state), JSON.stringify(one));
+    assert.ok(one.drift.sockets > 0, JSON.stringify(one.drift.notes));
+    return one.drift.findings.filter((finding) => finding.class === 'superfluous' && finding.side === 'listener'
+      && finding.traffic.some(({ protocol, ports }) => protocol === 'tcp' && ports.some(({ first, last }) => first <= STRAY && STRAY <= last)));
+  };
+  assert.deepEqual(straysOf(json('ports', 'diff', '--host', 'sh1')), []);
+  const stop = await strayListener(STRAY);
+  try {
+    const [found] = straysOf(json('ports', 'diff', '--host', 'sh1'));
+    assert.ok(found, 'it is found');
+    assert.match(found.processes.map(({ name }) => name).join(' '), /python3/);
+    assert.ok(found.next_step);
+    // All that have agents, and Portico itself, which has none.
+    const all = json('ports', 'diff', '--all-hosts');
+    assert.deepEqual(all.hosts.map((one) => one.host).sort(), ['sh1', 'sh2', 'ssh1', 'ssh2']);
+    assert.equal(all.summary.not_asked, 0, JSON.stringify(all.hosts.map((one) => one.fault)));
+    assert.ok(all.summary.without_agent.length > 0);
+    assert.throws(() => portico('ports', 'diff', '--host', 'sh1', '--strict'), /./);
+  } finally {
+    stop();
+  }
+  await eventually('it to be gone', () => straysOf(json('ports', 'diff', '--host', 'sh1')).length === 0, WITHIN);
+});

@@ -24,6 +24,7 @@ pub mod load;
 pub mod orders;
 pub mod pairs;
 pub mod parse;
+pub mod ports;
 pub mod processes;
 pub mod sampler;
 pub mod sessions;

@@ -7,7 +7,9 @@ use portico_model::{
     seen::{AgentHello, HostReport, HostSession, Load, Order, OrderOutcome, REPORT_EVERY_MS},
 };
 use portico_net::link::{LINK_SILENCE_MAX, LinkError, LinkReader, LinkWriter};
-use portico_wire::agent::{CHECKS_FLOWS, LINK_VERSION, PAIRS_FLOWS, ToAgent, ToBroker};
+use portico_wire::agent::{
+    CHECKS_FLOWS, LINK_VERSION, PAIRS_FLOWS, TELLS_PORTS, ToAgent, ToBroker,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::{mpsc, watch},
@@ -17,7 +19,7 @@ use tokio::{
 use crate::{
     checks,
     orders::{Host, ORDERS_MAX, OrderPlace, too_many},
-    pairs,
+    pairs, ports,
 };
 
 /// Least and longest time between two reports that a broker can ask for, in milliseconds.
@@ -98,12 +100,14 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut close = std::pin::pin!(close);
     let (answers, mut answer) = mpsc::channel::<ToBroker>(ORDERS_MAX);
+    let (parts_to, mut part) = mpsc::channel::<ToBroker>(ports::PARTS_WAITING_MAX);
     let mut schedule = Schedule::new(every);
     loop {
         let due = schedule.due();
         // Biased: what cannot come without end comes first. There is one outcome for each order
         // that was read and one report in its time, so neither can starve what the broker says; a
-        // broker that says much cannot starve them either.
+        // broker that says much cannot starve them either. Parts of a long answer come last: the
+        // reports have their time between them.
         let message = tokio::select! {
             biased;
             () = &mut close => {
@@ -135,6 +139,10 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                     Ok(()) => continue,
                     Err(answer) => *answer,
                 },
+                Ok(ToAgent::TellPorts { ask }) => match ports::begin(&parts.host, &parts_to, ask) {
+                    Ok(()) => continue,
+                    Err(answer) => *answer,
+                },
                 Ok(ToAgent::Refused { code, message, next_step, retry_after_ms }) => {
                     return LinkEnded::Refused { code, message, next_step, retry_after_ms };
                 }
@@ -158,6 +166,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin>(
                     None => continue,
                 }
             }
+            Some(part) = part.recv() => part,
         };
         match writer.write(&message, LINK_SILENCE_MAX).await {
             Ok(()) => {}
@@ -207,7 +216,7 @@ where
     let hello = ToBroker::Hello {
         versions: vec![LINK_VERSION],
         hello,
-        abilities: vec![CHECKS_FLOWS.into(), PAIRS_FLOWS.into()],
+        abilities: vec![CHECKS_FLOWS.into(), PAIRS_FLOWS.into(), TELLS_PORTS.into()],
     };
     let sent = writer.write(&hello, LINK_SILENCE_MAX).await;
     sent.map_err(LinkEnded::Failed)?;
@@ -238,7 +247,8 @@ where
             | ToAgent::Ping { .. }
             | ToAgent::Check { .. }
             | ToAgent::Listen(_)
-            | ToAgent::Send(_),
+            | ToAgent::Send(_)
+            | ToAgent::TellPorts { .. },
         ) => Err(LinkEnded::NoWelcome),
         Err(error) => Err(LinkEnded::Failed(error)),
     }

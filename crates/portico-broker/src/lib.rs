@@ -48,10 +48,10 @@ pub use estate::{EstateReadError, stored_estate};
 pub use explain::ExplainError;
 pub use gateways::GatewaySeam;
 pub use hosts::{
-    AgentOverview, AgentSeam, AgentState, HostOverview, HostSessionView, HostState, Identity,
-    LinkId, LinkState, LoadHistory, LoadPoint, LoadSeen, ORDER_TIMEOUT, ORDERS_MAX, OrderError,
-    PERIOD_S, POINTS_MAX, PeerIdentity, REPORT_BURST, REPORT_GAP, REPORT_NUMBER_LEAP_MAX,
-    RefusedReports, ReportRefused,
+    AgentOverview, AgentSeam, AgentState, HostOverview, HostPortsError, HostSessionView, HostState,
+    Identity, LinkId, LinkState, LoadHistory, LoadPoint, LoadSeen, ORDER_TIMEOUT, ORDERS_MAX,
+    OrderError, PERIOD_S, POINTS_MAX, PORTS_ASKED_MAX, PORTS_TIMEOUT, PeerIdentity, REPORT_BURST,
+    REPORT_GAP, REPORT_NUMBER_LEAP_MAX, RefusedReports, ReportRefused,
 };
 pub use launch::{Launch, LaunchError};
 pub use port_checks::{

@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod holders;
+pub mod host_ports;
 pub mod link;
 pub mod own;
 pub mod pair;

@@ -1,5 +1,6 @@
 //! Shapes of the HTTP API. The API owns them: the domain types may change without it.
 
+mod host_ports;
 mod hosts;
 mod join_tokens;
 mod launches;
@@ -7,6 +8,7 @@ mod maintenances;
 mod port_checks;
 mod ports;
 
+pub(crate) use host_ports::HostPortsView;
 pub(crate) use hosts::{
     HostSessionView, HostView, LoadHistoryView, MessageRequest, ModeRequest, OutcomeView,
     ProbeRequest, ReasonRequest, RejectRequest, RestartRequest, SeenRequest, WaitingView,

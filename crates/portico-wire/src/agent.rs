@@ -14,7 +14,8 @@
 //! - A kind that is not known is [`DecodeError::UnknownKind`], which names it; the reader notes it
 //!   and reads on, because the frame around it was whole. So a kind that the other side may ignore
 //!   is added without a new version, too. Where the sender has to know whether the other side can
-//!   do it, the agent names it among the `abilities` of its `hello`; [`CHECKS_FLOWS`] and [`PAIRS_FLOWS`] are such.
+//!   do it, the agent names it among the `abilities` of its `hello`; [`CHECKS_FLOWS`], [`PAIRS_FLOWS`]
+//!   and [`TELLS_PORTS`] are such.
 //! - Everything else is a new [`LINK_VERSION`]. The agent says in its `hello` which versions it
 //!   speaks, the broker chooses the highest that both speak and says so in its `welcome`, or
 //!   answers `refused`. `hello` and `refused` themselves stay readable in every version.
@@ -35,6 +36,7 @@ mod framing;
 mod head;
 mod link;
 mod pair;
+mod ports;
 mod token;
 
 pub use check::{
@@ -54,6 +56,12 @@ pub use pair::{
     AH, ESP, GRE, HeardBy, NoNonce, PAIR_NONCE_LEN, PAIR_PACKET_LEN, PAIR_SECONDS_MAX,
     PAIR_SOURCES_MAX, PAIRS_FLOWS, PairHeard, PairListen, PairNonce, PairSend, SentOutcome,
     captured_udp,
+};
+pub use ports::{
+    HostInterface, HostPorts, HostProcess, HostSocket, INTERFACES_MAX, NAME_LEN_MAX, PORTS_LEN_MAX,
+    PORTS_PART_LEN_MAX, PORTS_PARTS_MAX, PROCESSES_MAX, PortsError, PortsPart, PortsParts,
+    RULES_LEN_MAX, RulesDump, RulesTold, RulesTool, SOCKETS_MAX, SocketTransport, TELLS_PORTS,
+    WHY_LEN_MAX,
 };
 pub use token::{JoinToken, SECRET_LEN_MAX, TOKEN_LEN_MAX, TOKEN_PREFIX, TokenError};
 

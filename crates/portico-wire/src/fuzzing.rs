@@ -7,8 +7,8 @@
 )]
 
 use crate::agent::{
-    EnrollmentAnswer, EnrollmentRequest, FrameDecoder, Head, JoinToken, Message, ReportError,
-    ToAgent, ToBroker, captured_udp, decode, decode_report, encode, head,
+    EnrollmentAnswer, EnrollmentRequest, FrameDecoder, Head, HostPorts, JoinToken, Message,
+    PortsParts, ReportError, ToAgent, ToBroker, captured_udp, decode, decode_report, encode, head,
 };
 use crate::probe;
 use crate::terminal::{self, EngineFrame, ViewerFrame, framing, header};
@@ -61,6 +61,7 @@ pub fn agent(bytes: &[u8]) {
         agent_message::<EnrollmentRequest>(frame);
         agent_message::<EnrollmentAnswer>(frame);
     }
+    host_ports(bytes);
     for is_ipv4 in [true, false] {
         if let Some((_, payload)) = captured_udp(is_ipv4, bytes) {
             assert!(payload.len() + 8 <= bytes.len());
@@ -72,6 +73,22 @@ pub fn agent(bytes: &[u8]) {
         let again = JoinToken::parse(token.to_text().expose()).unwrap();
         assert_eq!(again.to_text().expose(), token.to_text().expose());
     }
+}
+
+/// What a host tells of its rules and listeners: what is read comes out of its parts as it was.
+fn host_ports(bytes: &[u8]) {
+    let Ok(read) = HostPorts::read(bytes) else {
+        return;
+    };
+    let mut parts = PortsParts::default();
+    for part in read.parts(1) {
+        // What was read from few bytes can be written with more, but never too many for an answer.
+        if let Some(document) = parts.take(part).unwrap() {
+            assert_eq!(HostPorts::read(&document), Ok(read));
+            return;
+        }
+    }
+    panic!("no part was the last");
 }
 
 fn agent_frames(parts: &[&[u8]]) -> (Vec<Vec<u8>>, Option<crate::agent::FrameError>) {
@@ -114,7 +131,11 @@ fn agent_head(frame: &[u8]) {
                 Err(error) => assert!(matches!(error, ReportError::TooMany(_)), "{error}"),
             }
         }
-        Ok(Head::Other) => assert!(!matches!(whole, Ok(ToBroker::Report(_)))),
+        Ok(Head::Ports) => assert!(matches!(whole, Ok(ToBroker::Ports(_)) | Err(_))),
+        Ok(Head::Other) => assert!(!matches!(
+            whole,
+            Ok(ToBroker::Report(_) | ToBroker::Ports(_))
+        )),
         Err(_) => {}
     }
     if let Ok(message) = decode::<ToBroker>(frame)
@@ -126,6 +147,7 @@ fn agent_head(frame: &[u8]) {
             ToBroker::Report(report) => Head::Report {
                 number: Some(report.number),
             },
+            ToBroker::Ports(_) => Head::Ports,
             _ => Head::Other,
         };
         assert_eq!(of_own, wanted);

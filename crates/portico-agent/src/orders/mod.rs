@@ -24,8 +24,8 @@ use portico_wire::agent::LONG_TEXT_LEN_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    checks::CHECKS_MAX, identities::identities, pairs::PAIRS_MAX, sampler::Sampler,
-    sessions::SeenSession,
+    checks::CHECKS_MAX, identities::identities, pairs::PAIRS_MAX, ports::TELLING_MAX,
+    sampler::Sampler, sessions::SeenSession,
 };
 
 pub use restart::RESTART_AFTER_MAX_S;
@@ -74,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) checks: Arc<Semaphore>,
     pub(crate) listening: Arc<Semaphore>,
     pub(crate) sending: Arc<Semaphore>,
+    pub(crate) telling: Arc<Semaphore>,
 }
 
 impl Host {
@@ -96,6 +97,7 @@ impl Host {
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             listening: Arc::new(Semaphore::new(PAIRS_MAX)),
             sending: Arc::new(Semaphore::new(PAIRS_MAX)),
+            telling: Arc::new(Semaphore::new(TELLING_MAX)),
         }))
     }
 

@@ -23,7 +23,7 @@ use portico_net::{
 };
 use portico_wire::agent::{
     CHECKS_FLOWS, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, JoinToken,
-    PAIRS_FLOWS, ToAgent, ToBroker,
+    PAIRS_FLOWS, TELLS_PORTS, ToAgent, ToBroker,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -359,7 +359,7 @@ where
         return None;
     };
     assert_eq!(versions, [1]);
-    assert_eq!(abilities, [CHECKS_FLOWS, PAIRS_FLOWS]);
+    assert_eq!(abilities, [CHECKS_FLOWS, PAIRS_FLOWS, TELLS_PORTS]);
     assert_eq!(hello.check(), Ok(()));
     let (refuse, brokers) = {
         let rules = rules.lock().unwrap();

@@ -24,9 +24,9 @@ use portico_net::{
     tasks::ShutdownToken,
     tls::MachineRole,
 };
-use portico_wire::agent::{JoinToken, ToAgent, ToBroker};
+use portico_wire::agent::{HostPorts, JoinToken, PortsParts, ToAgent, ToBroker};
 
-use crate::broker::{Answer, SOON, TestBroker, pass};
+use crate::broker::{Answer, Link, SOON, TestBroker, pass};
 
 const LOCAL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -182,12 +182,46 @@ async fn an_agent_reports_answers_pings_and_carries_out_orders() {
         matches!(outcome, OrderOutcome::Failed { .. }),
         "{outcome:?}"
     );
+    let told = tells_ports(&mut link, 7).await;
+    let own = told
+        .sockets
+        .iter()
+        .find(|socket| socket.port == broker.link.port());
+    let own = own.expect("the test's own listener");
+    let pid = std::process::id();
+    assert!(
+        own.processes.iter().any(|process| process.pid == pid),
+        "{own:?}"
+    );
+    // Each tool has said something, if only that it is not there or may not.
+    assert_eq!(told.rules.len(), 3, "{:?}", told.rules);
     // A broker that goes away and comes back has its agent again.
     drop(link);
     let mut link = broker.next_link().await;
     link.report(|_| true).await;
     shutdown.cancel();
     while link.message().await.is_some() {}
+}
+
+/// What the agent tells when it is asked for its rules and listeners, twice at the same time.
+async fn tells_ports(link: &mut Link, ask: u64) -> HostPorts {
+    for ask in [ask, ask + 1] {
+        link.to.send(ToAgent::TellPorts { ask }).unwrap();
+    }
+    let mut parts = PortsParts::default();
+    let mut second = None;
+    loop {
+        let ToBroker::Ports(part) = link.answer().await else {
+            panic!("another answer");
+        };
+        if part.ask == ask + 1 {
+            assert_eq!(second, None);
+            second = Some(part.refused.expect("one answer at a time"));
+        } else if let Some(document) = parts.take(part).unwrap() {
+            assert!(second.unwrap().contains("already"));
+            return HostPorts::read(&document).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -278,7 +278,7 @@ impl Inner {
     }
 
     /// A host of the estate that has an agent.
-    async fn managed_host(&self, id: &HostId) -> Result<Host, HostActError> {
+    pub(crate) async fn managed_host(&self, id: &HostId) -> Result<Host, HostActError> {
         let host = self.host(id).await?;
         match host.agent {
             AgentMode::Required => Ok(host),

@@ -14,7 +14,7 @@ use portico_model::{
 use portico_wire::agent::{FlowTarget, PairListen, PairSend};
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{checks::WaitingCheck, history::History, pairs::WaitingPairs};
+use super::{checks::WaitingCheck, history::History, pairs::WaitingPairs, ports::WaitingPorts};
 
 /// Reports that may come in one burst, as after a network that stalled.
 pub const REPORT_BURST: u32 = 20;
@@ -68,6 +68,17 @@ pub trait AgentSeam: Send + Sync {
     /// Lets the agent send; the answer comes by [`agent_sent`](crate::Broker::agent_sent). False
     /// as for [`AgentSeam::listen`].
     fn send_pair(&self, _send: PairSend) -> bool {
+        false
+    }
+
+    /// Whether the agent can tell its host's firewall rules and listeners.
+    fn tells_ports(&self) -> bool {
+        false
+    }
+
+    /// Asks for them; the answer comes in parts by [`agent_ports`](crate::Broker::agent_ports).
+    /// False when the agent cannot do it or the link takes no more.
+    fn tell_ports(&self, _ask: u64) -> bool {
         false
     }
 
@@ -173,6 +184,8 @@ pub(super) struct Agent {
     pub(super) check: Option<WaitingCheck>,
     /// Paired probes that are under way.
     pub(super) pairs: WaitingPairs,
+    /// A question for rules and listeners that is under way.
+    pub(super) ports: Option<WaitingPorts>,
 }
 
 /// Reports that were not taken since this broker started.
@@ -324,6 +337,7 @@ impl Agent {
         self.orders.clear();
         self.check = None;
         self.pairs = WaitingPairs::default();
+        self.ports = None;
         self.link.take()
     }
 }

@@ -8,6 +8,7 @@ mod checks;
 mod history;
 mod orders;
 mod pairs;
+mod ports;
 mod probes;
 mod seen;
 mod view;
@@ -34,6 +35,8 @@ pub(crate) use checks::CheckError;
 pub use history::{LoadHistory, LoadPoint, PERIOD_S, POINTS_MAX};
 pub use orders::{ORDER_TIMEOUT, ORDERS_MAX, OrderError};
 pub(crate) use pairs::{PairError, PairSeen};
+use ports::PortsPlaces;
+pub use ports::{HostPortsError, PORTS_ASKED_MAX, PORTS_TIMEOUT};
 pub use probes::HostState;
 use probes::Probes;
 pub(crate) use seen::SeenHost;
@@ -46,6 +49,7 @@ pub use view::{
 pub(crate) struct Hosts {
     probes: Probes,
     agents: Mutex<BTreeMap<HostId, Agent>>,
+    ports_places: PortsPlaces,
     /// Number of the last link or order.
     number: AtomicU64,
 }

@@ -5,6 +5,7 @@ mod agents;
 mod console;
 mod estate;
 mod explain;
+mod host_ports;
 mod hosts;
 mod launches;
 mod maintenances;
@@ -97,6 +98,7 @@ pub(crate) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(hosts::message))
         .routes(routes!(hosts::restart))
         .routes(routes!(hosts::probe))
+        .routes(routes!(host_ports::state))
         .routes(routes!(agents::waiting))
         .routes(routes!(agents::tokens, agents::create_token))
         .routes(routes!(agents::revoke_token))

@@ -1,10 +1,25 @@
 //! What waits for an operator over the API: an answer is about what was shown.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
 use http::{Method, StatusCode};
-use portico_broker::{Advertised, EnrollingPeer, IssuedMachine, MachineCa, MachineCaError, Served};
-use portico_model::{HostId, Timestamp};
-use portico_wire::agent::{EnrollmentAnswer, EnrollmentRequest, JoinToken};
+use portico_broker::{
+    Advertised, AgentSeam, EnrollingPeer, IssuedMachine, MachineCa, MachineCaError, PeerIdentity,
+    Served,
+};
+use portico_model::{
+    HostId, Timestamp,
+    seen::{AgentHello, HostReport, Load, Order},
+};
+use portico_wire::agent::{
+    EnrollmentAnswer, EnrollmentRequest, HostPorts, JoinToken, PortsPart, RulesDump, RulesTold,
+    RulesTool,
+};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::test_portal::{Browser, ESTATE, TestPortal};
 
@@ -67,8 +82,8 @@ async fn waiting(portal: &TestPortal, olga: &Browser) -> Value {
         .json()
 }
 
-#[tokio::test]
-async fn an_answer_about_something_else_than_what_waits_is_a_conflict_that_names_both() {
+/// A portal whose estate has an agent for sh1.
+async fn managed() -> TestPortal {
     let portal = TestPortal::empty();
     let managed = ESTATE.replacen("id = \"sh1\"", "id = \"sh1\"\nagent = \"required\"", 1);
     let body = json!({"file_name": "e", "text": managed});
@@ -83,6 +98,12 @@ async fn an_answer_about_something_else_than_what_waits_is_a_conflict_that_names
         },
         ca_sha256: [0; 32],
     });
+    portal
+}
+
+#[tokio::test]
+async fn an_answer_about_something_else_than_what_waits_is_a_conflict_that_names_both() {
+    let portal = managed().await;
     let olga = portal.sign_in("olga").await;
     let first = join(&portal, &olga, 1).await;
     assert!(
@@ -131,4 +152,126 @@ async fn an_answer_about_something_else_than_what_waits_is_a_conflict_that_names
     let approved = answer("approve", json!({"fingerprint": key(2).to_uppercase()})).await;
     assert_eq!(approved.status, StatusCode::NO_CONTENT);
     assert_eq!(waiting(&portal, &olga).await, json!([]));
+}
+
+/// A link whose agent is asked for its rules and listeners.
+struct Asked {
+    is_able: AtomicBool,
+    asked: mpsc::UnboundedSender<u64>,
+}
+
+impl AgentSeam for Asked {
+    fn send(&self, _: u64, _: Order) -> bool {
+        true
+    }
+
+    fn tells_ports(&self) -> bool {
+        self.is_able.load(SeqCst)
+    }
+
+    fn tell_ports(&self, ask: u64) -> bool {
+        self.asked.send(ask).is_ok()
+    }
+
+    fn close(&self, _: &str) {}
+}
+
+#[tokio::test]
+async fn an_agent_tells_rules_and_listeners_or_the_answer_says_why_not_and_what_to_do() {
+    const STATE: &str = "/api/v1/hosts/sh1/ports/state";
+    let unmanaged = TestPortal::new().await;
+    let olga = unmanaged.sign_in("olga").await;
+    let ask = async |portal: &TestPortal, olga: &Browser| {
+        portal.call(olga, Method::GET, STATE, &Value::Null).await
+    };
+    let refusal = async |portal: &TestPortal, olga: &Browser| {
+        let answer = ask(portal, olga).await;
+        let error = answer.json()["error"].clone();
+        assert!(error["next_step"].is_string(), "{error}");
+        (answer.status.as_u16(), answer.code())
+    };
+    let is = |status: u16, code: &str| (status, code.to_owned());
+    assert_eq!(refusal(&unmanaged, &olga).await, is(409, "not-managed"));
+
+    let portal = managed().await;
+    let olga = portal.sign_in("olga").await;
+    assert_eq!(refusal(&portal, &olga).await, is(409, "agent-away"));
+    let path = "/api/v1/hosts/sh9/ports/state";
+    let nowhere = portal.call(&olga, Method::GET, path, &Value::Null).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+
+    join(&portal, &olga, 1).await;
+    let peer = PeerIdentity {
+        host: HostId::new("sh1").unwrap(),
+        serial: "01".into(),
+        key_sha256: key(1),
+        expires_at: Timestamp::from_unix_ms(i64::MAX),
+    };
+    let hello = AgentHello {
+        host: peer.host.clone(),
+        software: "portico-agent test".into(),
+        boot: "b".into(),
+        system: "s".into(),
+        cpus: 1,
+        identities: vec![],
+    };
+    let (asked, mut questions) = mpsc::unbounded_channel();
+    let link = Arc::new(Asked {
+        is_able: AtomicBool::new(false),
+        asked,
+    });
+    let seam = Arc::clone(&link) as Arc<dyn AgentSeam>;
+    let broker = &portal.broker;
+    let welcome = broker.agent_connected(&peer, hello, seam).await.unwrap();
+    let report = HostReport {
+        number: 1,
+        load: Load::default(),
+        sessions: vec![],
+    };
+    broker
+        .agent_report(&peer.host, welcome.link, report)
+        .await
+        .unwrap();
+    assert_eq!(refusal(&portal, &olga).await, is(409, "agent-too-old"));
+    link.is_able.store(true, SeqCst);
+
+    let told = HostPorts {
+        rules: vec![RulesDump {
+            tool: RulesTool::Nft,
+            told: RulesTold::Text {
+                text: "{\u{1b}".into(),
+            },
+        }],
+        sockets: vec![],
+        sockets_fault: None,
+        interfaces: vec![],
+        client_ports: (1, 2),
+        as_root: false,
+    };
+    let mut answer_with = async |parts: &dyn Fn(u64) -> Vec<PortsPart>| {
+        let (answer, ()) = tokio::join!(ask(&portal, &olga), async {
+            let question = questions.recv().await.unwrap();
+            for part in parts(question) {
+                broker.agent_ports(&peer.host, welcome.link, part);
+            }
+        });
+        answer
+    };
+    let answer = answer_with(&|ask| told.parts(ask)).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    assert_eq!(HostPorts::read(answer.text().as_bytes()), Ok(told));
+    let refused = answer_with(&|ask| vec![PortsPart::refused(ask, "busy\u{1b}".into())]).await;
+    assert_eq!(refused.code(), "agent-refused");
+    let message = refused.json()["error"]["message"].clone();
+    let said = "The agent of host sh1 did not tell them: busy\\u{1b}";
+    assert_eq!(message, said);
+    let garbage = answer_with(&|ask| {
+        vec![PortsPart {
+            refused: None,
+            ..PortsPart::refused(ask, String::new())
+        }]
+    })
+    .await;
+    assert_eq!(garbage.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(garbage.code(), "agent-answer-unreadable");
 }

@@ -30,6 +30,8 @@ pub enum Head {
         /// Its number, when it stands right after the kind, as this program writes it.
         number: Option<u64>,
     },
+    /// A piece of the answer about rules and listeners, of which there may be many to one question.
+    Ports,
     /// Any other message, of a kind that is known or not.
     Other,
 }
@@ -56,6 +58,7 @@ pub fn head(frame: &[u8]) -> Result<Head, DecodeError> {
         b"report" => Head::Report {
             number: number(rest.get(1..).unwrap_or_default()),
         },
+        b"ports" => Head::Ports,
         _ => Head::Other,
     })
 }

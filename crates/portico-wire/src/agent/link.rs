@@ -10,6 +10,7 @@ use super::{
     codec::{LimitError, Message, at_most, text},
     framing::FRAME_LEN_MAX,
     pair::{PairHeard, PairListen, PairSend, SentOutcome, check_listen, check_refused, check_send},
+    ports::{PortsPart, check_part},
 };
 
 /// Highest version of the link that this program speaks, and the only one so far.
@@ -81,6 +82,8 @@ pub enum ToBroker {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         detail: Option<String>,
     },
+    /// A piece of the answer to a question for rules and listeners.
+    Ports(PortsPart),
 }
 
 /// From the broker.
@@ -131,11 +134,17 @@ pub enum ToAgent {
     Listen(PairListen),
     /// Send this. Answered by [`ToBroker::Sent`].
     Send(PairSend),
+    /// Which firewall rules are loaded there, and who listens? Answered by [`ToBroker::Ports`], in
+    /// pieces.
+    TellPorts {
+        /// Its number on this link.
+        ask: u64,
+    },
 }
 
 impl Message for ToBroker {
     const KINDS: &'static [&'static str] = &[
-        "hello", "report", "outcome", "pong", "checked", "listens", "heard", "sent",
+        "hello", "report", "outcome", "pong", "checked", "listens", "heard", "sent", "ports",
     ];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
@@ -164,6 +173,7 @@ impl Message for ToBroker {
                 Some(detail) => text("detail", detail, LONG_TEXT_LEN_MAX),
                 None => Ok(()),
             },
+            Self::Ports(part) => check_part(part),
             // The broker checks a report whole and says which host sent it.
             Self::Report(_) | Self::Pong { .. } | Self::Heard(_) => Ok(()),
         }
@@ -172,7 +182,14 @@ impl Message for ToBroker {
 
 impl Message for ToAgent {
     const KINDS: &'static [&'static str] = &[
-        "welcome", "refused", "order", "ping", "check", "listen", "send",
+        "welcome",
+        "refused",
+        "order",
+        "ping",
+        "check",
+        "listen",
+        "send",
+        "tell-ports",
     ];
     const LEN_MAX: usize = FRAME_LEN_MAX;
 
@@ -186,7 +203,7 @@ impl Message for ToAgent {
                 ..
             } => check_refusal(code, message, next_step),
             Self::Order { order, .. } => check_order(order),
-            Self::Ping { .. } => Ok(()),
+            Self::Ping { .. } | Self::TellPorts { .. } => Ok(()),
             Self::Check { targets, .. } => check_targets(targets),
             Self::Listen(listen) => check_listen(listen),
             Self::Send(send) => check_send(send),

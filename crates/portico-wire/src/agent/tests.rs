@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod heads;
+mod ports;
 
 fn host() -> HostId {
     HostId::new("sh1").unwrap()
@@ -182,6 +183,14 @@ fn to_broker() -> Vec<(&'static str, ToBroker)> {
                 detail: Some("it was closed".into()),
             },
         ),
+        (
+            "ports",
+            ToBroker::Ports(ports::document().parts(7).remove(0)),
+        ),
+        (
+            "ports-not",
+            ToBroker::Ports(PortsPart::refused(8, "it tells another broker".into())),
+        ),
     ]
 }
 
@@ -246,6 +255,7 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
                 nonce: PairNonce([0xa5; PAIR_NONCE_LEN]),
             }),
         ),
+        ("tell-ports", ToAgent::TellPorts { ask: 7 }),
     ]
 }
 
@@ -863,7 +873,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frame_that_was_changed_is_handled(which in 0..19_usize, at in any::<usize>(), to in any::<u8>()) {
+    fn any_frame_that_was_changed_is_handled(which in 0..29_usize, at in any::<usize>(), to in any::<u8>()) {
         let mut frames: Vec<Vec<u8>> = Vec::new();
         frames.extend(to_broker().iter().map(|(_, m)| encode(m).unwrap()));
         frames.extend(to_agent().iter().map(|(_, m)| encode(m).unwrap()));

@@ -1,6 +1,7 @@
 //! One agent link over TLS, whoever opened it.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,8 +13,8 @@ use portico_net::{
     tls::{MachineTlsError, PeerMachine},
 };
 use portico_wire::agent::{
-    CHECKS_FLOWS, FlowTarget, FrameError, Head, LINK_VERSION, PAIRS_FLOWS, PairListen, PairSend,
-    ToAgent, ToBroker, decode, decode_report, head,
+    CHECKS_FLOWS, FlowTarget, FrameError, Head, LINK_VERSION, PAIRS_FLOWS, PORTS_PARTS_MAX,
+    PairListen, PairSend, TELLS_PORTS, ToAgent, ToBroker, decode, decode_report, head,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -202,7 +203,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
             return Err("it speaks another version".into());
         }
         let is_able = |wanted: &str| abilities.iter().any(|ability| ability == wanted);
-        let (seam, inbox) = channel(is_able(CHECKS_FLOWS), is_able(PAIRS_FLOWS));
+        let (seam, inbox) = channel(Abilities {
+            checks: is_able(CHECKS_FLOWS),
+            pairs: is_able(PAIRS_FLOWS),
+            tells_ports: is_able(TELLS_PORTS),
+        });
         match broker.agent_connected(peer, hello, seam).await {
             Ok(welcome) => {
                 guest.is_welcome();
@@ -265,11 +270,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Ends<R, W> {
                 Next::Write(message) => {
                     let written = self.writer.write(&message, LINK_SILENCE_MAX).await;
                     if written.is_ok() {
-                        owed.one_more();
-                        // That it listens, and what it heard.
-                        if matches!(message, ToAgent::Listen(_)) {
-                            owed.one_more();
-                        }
+                        owed.for_message(&message);
                     }
                     written
                 }
@@ -295,18 +296,58 @@ enum Next {
 /// Answers that the agent owes for orders and pings. Nothing else that is no report is read: an
 /// agent must not choose how much there is for the broker to read.
 #[derive(Debug, Default)]
-struct Owed(u32);
+struct Owed {
+    answers: u32,
+    /// Questions whose answers come in parts, oldest first.
+    in_parts: VecDeque<u64>,
+    /// Parts that may come for all of them.
+    parts: u32,
+}
 
 impl Owed {
-    fn one_more(&mut self) {
-        self.0 = self.0.saturating_add(1).min(OWED_MAX);
+    fn for_message(&mut self, message: &ToAgent) {
+        match message {
+            ToAgent::TellPorts { ask } => {
+                if self.in_parts.len() >= ORDERS_MAX {
+                    self.in_parts.pop_front();
+                }
+                self.in_parts.push_back(*ask);
+                let questions = u32::try_from(self.in_parts.len()).unwrap_or(u32::MAX);
+                self.parts = self
+                    .parts
+                    .saturating_add(PORTS_PARTS_MAX)
+                    .min(questions.saturating_mul(PORTS_PARTS_MAX));
+            }
+            // That it listens, and what it heard.
+            ToAgent::Listen(_) => self.more(2),
+            _ => self.more(1),
+        }
+    }
+
+    fn more(&mut self, count: u32) {
+        self.answers = self.answers.saturating_add(count).min(OWED_MAX);
     }
 
     /// Whether an answer may come.
     fn pay(&mut self) -> bool {
-        let left = self.0.checked_sub(1);
-        self.0 = left.unwrap_or(0);
+        let left = self.answers.checked_sub(1);
+        self.answers = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// Whether a part of an answer may come.
+    fn pay_part(&mut self) -> bool {
+        let left = self.parts.checked_sub(1);
+        self.parts = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// The answer to `ask` is whole. One to a question that was not asked ends no other.
+    fn last_part(&mut self, ask: u64) {
+        self.in_parts.retain(|asked| *asked != ask);
+        if self.in_parts.is_empty() {
+            self.parts = 0;
+        }
     }
 }
 
@@ -325,11 +366,15 @@ async fn take(
             let _refused = report.await?;
             return Ok(());
         }
+        Head::Ports if !owed.pay_part() => {
+            tracing::debug!(host_id = %host, "A part that nobody asked for is passed over");
+            return Ok(());
+        }
         Head::Other if !owed.pay() => {
             tracing::debug!(host_id = %host, "An answer that nobody asked for is passed over");
             return Ok(());
         }
-        Head::Other => {}
+        Head::Ports | Head::Other => {}
     }
     if frame.len() > ANSWER_LEN_MAX {
         return Err(LinkError::Frame(FrameError::TooLong {
@@ -351,6 +396,12 @@ async fn take(
             outcome,
             detail,
         } => broker.agent_sent(host, link, pair, outcome, detail),
+        ToBroker::Ports(part) => {
+            if part.is_last {
+                owed.last_part(part.ask);
+            }
+            broker.agent_ports(host, link, part);
+        }
         ToBroker::Pong { .. } => {}
         ToBroker::Hello { .. } | ToBroker::Report(_) => {
             tracing::debug!(host_id = %host, "A second hello is passed over");
@@ -359,13 +410,21 @@ async fn take(
     Ok(())
 }
 
+/// What an agent says that it can do.
+#[derive(Debug, Clone, Copy)]
+struct Abilities {
+    /// Check flows.
+    checks: bool,
+    /// Paired probes.
+    pairs: bool,
+    /// Tell rules and listeners.
+    tells_ports: bool,
+}
+
 /// The broker's side of the seam.
 struct Mailbox {
     orders: mpsc::Sender<ToAgent>,
-    /// Whether the agent can check flows.
-    checks: bool,
-    /// Whether it can do paired probes.
-    pairs: bool,
+    can: Abilities,
     closed: ShutdownToken,
     why: Arc<Mutex<Option<String>>>,
 }
@@ -377,14 +436,13 @@ struct Inbox {
     why: Arc<Mutex<Option<String>>>,
 }
 
-fn channel(checks: bool, pairs: bool) -> (Arc<dyn AgentSeam>, Inbox) {
+fn channel(can: Abilities) -> (Arc<dyn AgentSeam>, Inbox) {
     let (sender, orders) = mpsc::channel(ORDERS_MAX);
     let closed = ShutdownToken::new();
     let why = Arc::new(Mutex::new(None));
     let mailbox = Mailbox {
         orders: sender,
-        checks,
-        pairs,
+        can,
         closed: closed.clone(),
         why: Arc::clone(&why),
     };
@@ -402,24 +460,32 @@ impl AgentSeam for Mailbox {
     }
 
     fn checks_flows(&self) -> bool {
-        self.checks
+        self.can.checks
     }
 
     fn check(&self, check: u64, targets: Vec<FlowTarget>) -> bool {
         let message = ToAgent::Check { check, targets };
-        self.checks && self.orders.try_send(message).is_ok()
+        self.can.checks && self.orders.try_send(message).is_ok()
     }
 
     fn pairs_flows(&self) -> bool {
-        self.pairs
+        self.can.pairs
     }
 
     fn listen(&self, listen: PairListen) -> bool {
-        self.pairs && self.orders.try_send(ToAgent::Listen(listen)).is_ok()
+        self.can.pairs && self.orders.try_send(ToAgent::Listen(listen)).is_ok()
     }
 
     fn send_pair(&self, send: PairSend) -> bool {
-        self.pairs && self.orders.try_send(ToAgent::Send(send)).is_ok()
+        self.can.pairs && self.orders.try_send(ToAgent::Send(send)).is_ok()
+    }
+
+    fn tells_ports(&self) -> bool {
+        self.can.tells_ports
+    }
+
+    fn tell_ports(&self, ask: u64) -> bool {
+        self.can.tells_ports && self.orders.try_send(ToAgent::TellPorts { ask }).is_ok()
     }
 
     fn close(&self, why: &str) {

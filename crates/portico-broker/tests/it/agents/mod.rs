@@ -6,6 +6,7 @@ mod links;
 mod maintenance;
 mod network;
 mod operating;
+mod ports;
 mod reports;
 
 use std::sync::{Arc, Mutex};
@@ -106,6 +107,9 @@ pub(crate) struct FakeLink {
     pub(crate) pairs: std::sync::atomic::AtomicBool,
     pub(crate) listens: Mutex<Vec<PairListen>>,
     pub(crate) sends: Mutex<Vec<PairSend>>,
+    /// Whether the agent says that it can tell rules and listeners.
+    pub(crate) tells_ports: std::sync::atomic::AtomicBool,
+    pub(crate) ports_asked: Mutex<Vec<u64>>,
 }
 
 impl AgentSeam for FakeLink {
@@ -137,6 +141,18 @@ impl AgentSeam for FakeLink {
 
     fn send_pair(&self, send: PairSend) -> bool {
         self.sends.lock().unwrap().push(send);
+        true
+    }
+
+    fn tells_ports(&self) -> bool {
+        self.tells_ports.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn tell_ports(&self, ask: u64) -> bool {
+        if self.is_full.load(std::sync::atomic::Ordering::SeqCst) {
+            return false;
+        }
+        self.ports_asked.lock().unwrap().push(ask);
         true
     }
 

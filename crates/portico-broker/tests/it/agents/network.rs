@@ -24,7 +24,7 @@ use portico_net::{
 };
 use portico_wire::agent::{
     CHECKS_FLOWS, ENROLLMENT_FRAME_LEN_MAX, EnrollmentAnswer, EnrollmentRequest, FlowOutcome,
-    LINK_VERSION, ToAgent, ToBroker,
+    LINK_VERSION, TELLS_PORTS, ToAgent, ToBroker,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
@@ -640,7 +640,7 @@ async fn able(site: &Site) -> Wire<client::TlsStream<TcpStream>> {
     wire.say(&ToBroker::Hello {
         versions: vec![LINK_VERSION],
         hello: hello("m1"),
-        abilities: vec!["dance".into(), CHECKS_FLOWS.into()],
+        abilities: vec!["dance".into(), CHECKS_FLOWS.into(), TELLS_PORTS.into()],
     })
     .await;
     let answer = wire.hear().await.unwrap();
@@ -709,4 +709,39 @@ async fn an_agent_that_says_it_can_is_given_flows_and_its_answer_is_kept() {
     use portico_broker::PortVantageState as State;
     assert_eq!(state("m1"), Some(State::Reporting));
     assert_eq!(state("m2"), Some(State::Silent));
+}
+
+#[tokio::test]
+async fn rules_and_listeners_come_in_parts_that_were_asked_for_and_others_are_not_read() {
+    let site = Site::new().await;
+    let mut wire = able(&site).await;
+    let told = super::ports::told();
+    // Nobody asked: these would begin the answer wrongly, or end the link if they were read.
+    for part in told.parts(1) {
+        wire.say(&ToBroker::Ports(part)).await;
+    }
+    // All of it is behind once a report that was sent after it has been taken.
+    wire.say(&ToBroker::Report(report(2, 4_321))).await;
+    until(async || {
+        let load = site.agents.overview("m1").await.load;
+        load.is_some_and(|seen| seen.load.cpu == 4_321)
+    })
+    .await;
+    let broker = site.agents.estate.broker.clone();
+    for _ in 0..2 {
+        let (broker, m1) = (broker.clone(), host_id("m1"));
+        let asking = tokio::spawn(async move { broker.host_ports(&owner(), &m1).await });
+        let question = wire.hear().await.unwrap();
+        let ToAgent::TellPorts { ask } = question else {
+            panic!("{question:?}");
+        };
+        for part in told.parts(ask) {
+            wire.say(&ToBroker::Ports(part)).await;
+        }
+        assert_eq!(asking.await.unwrap(), Ok(told.clone()));
+        // One more than the last.
+        let more = portico_wire::agent::PortsPart::refused(ask, "x".into());
+        wire.say(&ToBroker::Ports(more)).await;
+        wire.say(&ToBroker::Report(report(3 + ask, 1_000))).await;
+    }
 }

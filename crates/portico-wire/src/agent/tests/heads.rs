@@ -12,6 +12,7 @@ fn the_head_of_a_message_tells_reports_from_others_without_the_rest() {
             ToBroker::Report(report) => Head::Report {
                 number: Some(report.number),
             },
+            ToBroker::Ports(_) => Head::Ports,
             _ => Head::Other,
         };
         assert_eq!(head(&frame), Ok(wanted));

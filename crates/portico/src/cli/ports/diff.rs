@@ -5,12 +5,12 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::Args;
 use portico_catalogue::{
     Catalogue,
-    drift::{self, Question, shell_word},
+    drift::{self, Drift, Question, shell_word},
     plan::{self, Address, FlowPlan},
 };
 
 use super::{
-    EstateArgs, Source,
+    EstateArgs, Source, diff_agents,
     drifted::Drifted,
     host_state::{self, HostState},
     plan::place,
@@ -23,9 +23,15 @@ pub(crate) struct DiffArgs {
     #[command(flatten)]
     estate: EstateArgs,
 
-    /// The host of the estate to compare with [default: the one whose address this machine has].
+    /// A host of the estate. Of the server's estate: its agent is asked; may be given several times.
+    /// With -f: the host that this machine, or a dump, is [default: the one whose address this
+    /// machine has].
     #[arg(long, value_name = "HOST")]
-    host: Option<String>,
+    host: Vec<String>,
+
+    /// Ask the agents of all hosts of the server's estate that have one.
+    #[arg(long, conflicts_with_all = ["host", "file", "rules", "sockets"])]
+    all_hosts: bool,
 
     /// Rules that were dumped elsewhere, instead of this machine's: what `nft -j list ruleset`,
     /// `iptables-save` or `ip6tables-save` prints. May be given for each of them.
@@ -36,53 +42,66 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "FILE", requires = "host")]
     sockets: Option<PathBuf>,
 
-    /// End with 1 if anything is missing, superfluous or unexplained.
+    /// End with 1 if anything is missing, superfluous or unexplained, or a host is not judged.
     #[arg(long)]
     strict: bool,
 }
 
-/// Compares a host with its plan.
+/// Compares hosts with their plan.
 pub(crate) async fn diff(globals: &Globals, args: &DiffArgs) -> Result<String, Failure> {
     let source = Source::read(globals, &args.estate).await?;
     let planned = plan::plan(Catalogue::portico(), &source.deployment);
     let is_dumped = !args.rules.is_empty() || args.sockets.is_some();
+    let is_of_server = args.estate.file.is_none();
+    let estate_option = estate_option(&args.estate);
+    if args.all_hosts || (is_of_server && !is_dumped && !args.host.is_empty()) {
+        let asking = diff_agents::Asking {
+            plan: &planned,
+            with_agent: &source.with_agent,
+            estate: &source.name,
+            estate_option: &estate_option,
+            is_strict: args.strict,
+        };
+        return asking.ask(globals, &args.host).await;
+    }
     let interfaces = match is_dumped {
         true => Vec::new(),
         false => host_state::interfaces().await,
     };
-    let host = match &args.host {
-        Some(id) => place(&planned, id, &source.name)?,
-        None => this_host(&planned, &interfaces, &source.name)?,
+    let host = match args.host.as_slice() {
+        [] => this_host(&planned, &interfaces, &source.name)?,
+        [id] => place(&planned, id, &source.name)?,
+        several => {
+            return Err(Failure::new(format!("{} hosts are named", several.len()))
+                .reason("this machine, or a dump, is one host")
+                .next_step("name one of them; without -f the agents of several hosts are asked"));
+        }
     };
     let state = match is_dumped {
         true => HostState::from_files(&args.rules, args.sockets.as_deref())?,
         false => HostState::of_this_machine().await?,
     };
-    let estate_option = estate_option(&args.estate);
+    let drift = compared(&planned, host, state, &estate_option);
+    Drifted {
+        drift: &drift,
+        is_strict: args.strict,
+    }
+    .show(globals.output)
+}
+
+/// Compares the host at a place of the plan with its state.
+pub(super) fn compared(plan: &FlowPlan, host: u32, state: HostState, estate_option: &str) -> Drift {
     let mut drift = drift::diff(&Question {
-        plan: &planned,
+        plan,
         host,
         rules: state.rules.as_ref(),
         listeners: state.listeners.as_ref(),
-        interfaces: &interfaces,
+        interfaces: &state.interfaces,
         client_ports: &state.client_ports,
-        estate_option: &estate_option,
+        estate_option,
     });
-    for (is_judged, what) in [
-        (
-            state.rules.is_some(),
-            "rules are not judged: give them with --rules",
-        ),
-        (
-            state.listeners.is_some(),
-            "sockets are not judged: give them with --sockets",
-        ),
-    ] {
-        if !is_judged {
-            drift.notes.push(format!("The host's {what}"));
-        }
-    }
-    let gaps = planned
+    drift.notes.extend(state.notes);
+    let gaps = plan
         .gaps
         .iter()
         .filter(|gap| gap.kind.leaves_a_flow_out() && gap.hosts.contains(&drift.host));
@@ -95,11 +114,7 @@ pub(crate) async fn diff(globals: &Globals, args: &DiffArgs) -> Result<String, F
         })
         .collect();
     drift.notes.extend(gaps);
-    Drifted {
-        drift: &drift,
-        is_strict: args.strict,
-    }
-    .show(globals.output)
+    drift
 }
 
 /// The only host that has an address of this machine.

@@ -55,11 +55,12 @@ impl Drifted<'_> {
     }
 
     /// For people: the classes one after another, each finding with what to do.
-    fn page(&self) -> String {
+    pub(super) fn page(&self) -> String {
         let drift = self.drift;
         let compared = match (drift.rules_judged, drift.sockets) {
             (true, 0) => "the rules".to_owned(),
             (true, sockets) => format!("the rules and {sockets} sockets"),
+            (false, 0) => "nothing of it".to_owned(),
             (false, sockets) => format!("{sockets} sockets"),
         };
         let mut out = format!(
@@ -91,7 +92,10 @@ impl Drifted<'_> {
             }
         }
         if drift.findings.is_empty() {
-            out.push_str("\nAll is as it is planned.\n");
+            out.push_str(match drift.rules_judged && drift.sockets > 0 {
+                true => "\nAll is as it is planned.\n",
+                false => "\nWhat was judged is as it is planned.\n",
+            });
         }
         if !drift.notes.is_empty() {
             out.push_str("\nTo know:\n");
@@ -105,7 +109,7 @@ impl Drifted<'_> {
         out
     }
 
-    fn rows(&self) -> Rows {
+    pub(super) fn rows(&self) -> Rows {
         Rows {
             headings: &[
                 "class",

@@ -1,11 +1,11 @@
-//! What a host has loaded and who listens there: from its tools and `/proc`, or from files.
+//! What a host has loaded and who listens there, made ready to be judged: read on this machine, told
+//! by an agent, or from files.
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::Read,
     net::IpAddr,
     path::{Path, PathBuf},
-    process::Stdio,
     time::Duration,
 };
 
@@ -13,47 +13,100 @@ use portico_catalogue::{
     PortRange,
     drift::{self, DUMP_LEN_MAX, DumpError, Listeners, Ruleset, packets::Version},
 };
-use portico_net::holders;
-use serde::Deserialize;
-use tokio::{io::AsyncReadExt, process::Command, time::timeout};
+use portico_net::host_ports::{self, HostPorts, ReadLimits, RulesDump, RulesTold, RulesTool};
 
 use crate::cli::failure::Failure;
 
-/// How long a tool may take.
-const TOOL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What `nft` is asked for.
-const NFT: [&str; 4] = ["nft", "-j", "list", "ruleset"];
+/// How much of this machine is read.
+const LIMITS: ReadLimits = ReadLimits {
+    tool: Duration::from_secs(30),
+    rules_len_max: DUMP_LEN_MAX,
+    sockets_max: 65_536,
+};
 
 /// Rules and sockets of one host.
+#[derive(Debug)]
 pub(super) struct HostState {
     /// Its rules, if they are to be judged.
     pub(super) rules: Option<Ruleset>,
     /// Its sockets, if they are to be judged.
     pub(super) listeners: Option<Listeners>,
+    /// Its interfaces with their addresses; empty when they are not known.
+    pub(super) interfaces: Vec<(String, IpAddr)>,
     /// Ports that its programs get when they ask for any.
     pub(super) client_ports: PortRange,
+    /// What the reader has to know of how it was read.
+    pub(super) notes: Vec<String>,
 }
 
 impl HostState {
     /// Of the network namespace of this process.
     pub(super) async fn of_this_machine() -> Result<Self, Failure> {
-        let rules = rules_of_this_machine().await?;
-        let sockets = tokio::task::spawn_blocking(holders::all_listeners).await;
-        let sockets = sockets.map_err(io::Error::other).and_then(|read| read);
-        let sockets = sockets.map_err(|error| {
-            Failure::new("The sockets of this machine cannot be read")
-                .reason(error)
-                .next_step("mount /proc, or give what `ss -Hlntup` prints with --sockets")
+        let told = host_ports::read(LIMITS).await;
+        let rules = rules_of(&told.rules).map_err(|fault| match fault {
+            RulesFault::NotRead(why) => {
+                Failure::new("The firewall rules of this machine cannot be read")
+                    .reason(why)
+                    .next_step(
+                        "run the command as root, or install nftables, or give what `nft -j list \
+                         ruleset` prints with --rules",
+                    )
+            }
+            RulesFault::NotADump(tool, error) => {
+                Failure::new(format!("What {} prints cannot be judged", tool.program()))
+                    .reason(error)
+                    .next_step(
+                        "run it by hand and look at its end: nft 1.0.6 stops in the middle when \
+                         there is a dormant table",
+                    )
+            }
         })?;
+        if let Some(why) = &told.sockets_fault {
+            return Err(Failure::new("The sockets of this machine cannot be judged")
+                .reason(why)
+                .next_step("mount /proc, or give what `ss -Hlntup` prints with --sockets"));
+        }
         Ok(Self {
             rules: Some(rules),
-            listeners: Some(Listeners {
-                sockets,
-                unread: Vec::new(),
-            }),
-            client_ports: holders::client_ports(),
+            notes: Vec::new(),
+            ..Self::without_rules(&told)
         })
+    }
+
+    /// As its agent told. What the agent could not read is not judged, and a note says so.
+    pub(super) fn of_agent(host: &str, told: &HostPorts) -> Result<Self, Failure> {
+        let mut state = Self::without_rules(told);
+        match rules_of(&told.rules) {
+            Ok(rules) => state.rules = Some(rules),
+            Err(RulesFault::NotRead(why)) => state.notes.push(format!(
+                "The host's rules are not judged: {why}; run the agent as root where nft or \
+                 iptables is installed"
+            )),
+            Err(RulesFault::NotADump(tool, error)) => {
+                let what = format!(
+                    "What {} prints on host {host} cannot be judged",
+                    tool.program()
+                );
+                return Err(Failure::new(what).reason(error).next_step(
+                    "run it there by hand and look at its end; if it is whole, the agent is not \
+                     what it was",
+                ));
+            }
+        }
+        if let Some(why) = &told.sockets_fault {
+            state.listeners = None;
+            state.notes.push(format!(
+                "The host's sockets are not judged: {why}; run `portico ports diff` on the host"
+            ));
+        }
+        if !told.as_root {
+            state.notes.push(
+                "The agent does not run as root: whose the sockets of other users are, it cannot \
+                 tell"
+                    .to_owned(),
+            );
+        }
+        Ok(state)
     }
 
     /// From what was dumped on another host; what is not given is not judged.
@@ -77,13 +130,109 @@ impl HostState {
                 not_a_dump(&path.display().to_string(), &error, step)
             })?),
         };
+        let mut notes = Vec::new();
+        for (is_judged, what) in [
+            (
+                rules.is_some(),
+                "rules are not judged: give them with --rules",
+            ),
+            (
+                listeners.is_some(),
+                "sockets are not judged: give them with --sockets",
+            ),
+        ] {
+            if !is_judged {
+                notes.push(format!("The host's {what}"));
+            }
+        }
         Ok(Self {
             rules,
             listeners,
+            interfaces: Vec::new(),
             // What Linux begins with; the dump does not say.
             client_ports: PortRange::new(32_768, 60_999),
+            notes,
         })
     }
+
+    /// Whether both sides are judged.
+    pub(super) fn is_whole(&self) -> bool {
+        self.rules.is_some() && self.listeners.is_some()
+    }
+
+    fn without_rules(told: &HostPorts) -> Self {
+        let (first, last) = told.client_ports;
+        let interfaces = told.interfaces.iter();
+        Self {
+            rules: None,
+            listeners: Some(Listeners {
+                sockets: host_ports::listeners(&told.sockets),
+                unread: Vec::new(),
+            }),
+            interfaces: interfaces
+                .map(|interface| (interface.name.clone(), interface.address))
+                .collect(),
+            client_ports: PortRange::new(first, last),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// Interfaces of this machine with their addresses; none when they are not told.
+pub(super) async fn interfaces() -> Vec<(String, IpAddr)> {
+    let told = host_ports::interfaces(LIMITS.tool).await.into_iter();
+    told.map(|interface| (interface.name, interface.address))
+        .collect()
+}
+
+/// Why there are no rules to judge.
+#[derive(Debug)]
+enum RulesFault {
+    /// They cannot be read.
+    NotRead(String),
+    /// A tool prints something else.
+    NotADump(RulesTool, DumpError),
+}
+
+/// The rules that tools showed. nft has to be read where it is: it shows what the others do not.
+fn rules_of(dumps: &[RulesDump]) -> Result<Ruleset, RulesFault> {
+    let (mut texts, mut absent, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut versions = Vec::new();
+    for dump in dumps {
+        let program = dump.tool.program();
+        match &dump.told {
+            RulesTold::Text { text } => {
+                versions.extend(match dump.tool {
+                    RulesTool::IptablesSave => Some(Version::V4),
+                    RulesTool::Ip6tablesSave => Some(Version::V6),
+                    RulesTool::Nft => None,
+                });
+                // It prints nothing at all when there are no tables.
+                if dump.tool == RulesTool::Nft || !text.trim().is_empty() {
+                    texts.push((dump.tool, text.as_str()));
+                }
+            }
+            RulesTold::Absent => absent.push(program),
+            RulesTold::Failed { why } if dump.tool == RulesTool::Nft => {
+                return Err(RulesFault::NotRead(format!("nft failed: {why}")));
+            }
+            RulesTold::Failed { why } => failed.push(format!("{program} failed: {why}")),
+        }
+    }
+    if texts.is_empty() && versions.is_empty() {
+        return Err(RulesFault::NotRead(match failed.is_empty() {
+            true => format!("it has none of {}", absent.join(", ")),
+            false => failed.join("; "),
+        }));
+    }
+    let only: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
+    let mut rules = drift::read_rules(&only).map_err(|(place, error)| {
+        let tool = texts.get(place).map_or(RulesTool::Nft, |(tool, _)| *tool);
+        RulesFault::NotADump(tool, error)
+    })?;
+    rules.versions.extend(versions);
+    rules.unread.extend(failed);
+    Ok(rules)
 }
 
 const RULES_STEP: &str = "give what `nft -j list ruleset`, `iptables-save` or `ip6tables-save` \
@@ -113,199 +262,59 @@ fn file(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| failed(&"it is not text"))
 }
 
-async fn rules_of_this_machine() -> Result<Ruleset, Failure> {
-    let nft = tool(&NFT).await;
-    let (mut dumps, mut absent, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-    let mut versions = Vec::new();
-    let iptables = [
-        ("iptables-save", Version::V4),
-        ("ip6tables-save", Version::V6),
-    ];
-    for (program, version) in iptables {
-        match tool(&[program]).await {
-            Ok(text) => {
-                versions.push(version);
-                // It prints nothing at all when there are no tables.
-                if !text.trim().is_empty() {
-                    dumps.push((program, text));
-                }
-            }
-            Err(Fault::Absent) => absent.push(program),
-            Err(Fault::Failed(why)) => failed.push(format!("{program} failed: {why}")),
-        }
-    }
-    match nft {
-        Ok(text) => dumps.push(("nft", text)),
-        Err(Fault::Absent) => absent.push("nft"),
-        Err(Fault::Failed(why)) => {
-            return Err(
-                Failure::new("The firewall rules of this machine cannot be read")
-                    .reason(format!("nft failed: {why}"))
-                    .next_step(
-                        "run the command as root, or give what `nft -j list ruleset` prints with \
-                     --rules",
-                    ),
-            );
-        }
-    }
-    if dumps.is_empty() && versions.is_empty() {
-        let why = match failed.is_empty() {
-            true => format!("it has none of {}", absent.join(", ")),
-            false => failed.join("; "),
-        };
-        return Err(
-            Failure::new("The firewall rules of this machine cannot be read")
-                .reason(why)
-                .next_step("run the command as root, or install nftables, or give --rules"),
-        );
-    }
-    let texts: Vec<&str> = dumps.iter().map(|(_, text)| text.as_str()).collect();
-    let mut rules = drift::read_rules(&texts).map_err(|(place, error)| {
-        let program = dumps.get(place).map_or("a tool", |(program, _)| *program);
-        Failure::new(format!("What {program} prints cannot be judged"))
-            .reason(error)
-            .next_step(
-                "run it by hand and look at its end: nft 1.0.6 stops in the middle when there is \
-                 a dormant table",
-            )
-    })?;
-    rules.versions.extend(versions);
-    rules.unread.extend(failed);
-    Ok(rules)
-}
-
-/// Why a tool gave nothing.
-enum Fault {
-    /// It is not installed.
-    Absent,
-    /// It could not.
-    Failed(String),
-}
-
-/// What a tool prints. Administrators' tools are often not in the path of others.
-async fn tool(words: &[&str]) -> Result<String, Fault> {
-    let [program, arguments @ ..] = words else {
-        return Err(Fault::Absent);
-    };
-    for folder in ["", "/usr/sbin/", "/sbin/"] {
-        match run(&format!("{folder}{program}"), arguments).await {
-            Err(Fault::Absent) => {}
-            done => return done,
-        }
-    }
-    Err(Fault::Absent)
-}
-
-async fn run(program: &str, arguments: &[&str]) -> Result<String, Fault> {
-    let failed = |error: &dyn std::fmt::Display| Fault::Failed(error.to_string());
-    let spawned = Command::new(program)
-        .args(arguments)
-        // Its own language, and numbers instead of names.
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Fault::Absent),
-        Err(error) => return Err(failed(&error)),
-    };
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let done = timeout(TOOL_TIMEOUT, async {
-        let (out, errors) = tokio::join!(
-            begin_of(stdout, DUMP_LEN_MAX + 1),
-            begin_of(stderr, 64 * 1024)
-        );
-        let out = out?;
-        if out.len() > DUMP_LEN_MAX {
-            return Err(io::Error::other(DumpError::TooLong));
-        }
-        Ok((out, errors?, child.wait().await?))
-    });
-    let (out, errors, status) = done
-        .await
-        .map_err(|_| failed(&format!("no end after {} s", TOOL_TIMEOUT.as_secs())))?
-        .map_err(|error| failed(&error))?;
-    if !status.success() {
-        let errors = String::from_utf8_lossy(&errors);
-        let first = errors.lines().find(|line| !line.trim().is_empty());
-        return Err(Fault::Failed(
-            first.map_or_else(|| status.to_string(), |line| line.trim().to_owned()),
-        ));
-    }
-    String::from_utf8(out).map_err(|_| failed(&"what it printed is not text"))
-}
-
-async fn begin_of(
-    stream: Option<impl tokio::io::AsyncRead + Unpin>,
-    len_max: usize,
-) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(stream) = stream {
-        let limit = u64::try_from(len_max).unwrap_or(u64::MAX);
-        stream.take(limit).read_to_end(&mut bytes).await?;
-    }
-    Ok(bytes)
-}
-
-#[derive(Deserialize)]
-struct Interface {
-    ifname: String,
-    #[serde(default)]
-    addr_info: Vec<InterfaceAddress>,
-}
-
-#[derive(Deserialize)]
-struct InterfaceAddress {
-    local: Option<IpAddr>,
-}
-
-/// Interfaces of this machine with their addresses; none when they are not told.
-pub(super) async fn interfaces() -> Vec<(String, IpAddr)> {
-    match tool(&["ip", "-j", "address"]).await {
-        Ok(text) => parse_interfaces(&text),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn parse_interfaces(text: &str) -> Vec<(String, IpAddr)> {
-    let interfaces: Vec<Interface> = serde_json::from_str(text).unwrap_or_default();
-    let pairs = interfaces.into_iter().flat_map(|interface| {
-        let name = interface.ifname;
-        let addresses = interface.addr_info.into_iter();
-        addresses.filter_map(move |address| Some((name.clone(), address.local?)))
-    });
-    pairs.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn interfaces_are_read_as_ip_prints_them() {
-        let text = r#"[{"ifindex":1,"ifname":"lo","addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8}]},
-            {"ifname":"eth0","addr_info":[{"family":"inet6","local":"fd00::1"},{"family":"inet"}]},{"ifname":"x"}]"#;
-        assert_eq!(
-            parse_interfaces(text),
-            [
-                ("lo".to_owned(), IpAddr::from([127, 0, 0, 1])),
-                ("eth0".to_owned(), "fd00::1".parse().unwrap())
-            ]
-        );
-        assert_eq!(parse_interfaces("not json"), []);
+    fn dumps(iptables: RulesTold, ip6tables: RulesTold, nft: RulesTold) -> Vec<RulesDump> {
+        let told = [iptables, ip6tables, nft];
+        let pairs = RulesTool::ALL.into_iter().zip(told);
+        pairs.map(|(tool, told)| RulesDump { tool, told }).collect()
     }
 
-    #[tokio::test]
-    async fn a_tool_that_is_not_there_and_one_that_fails_are_told_apart() {
+    fn text(text: &str) -> RulesTold {
+        RulesTold::Text { text: text.into() }
+    }
+
+    fn failed() -> RulesTold {
+        RulesTold::Failed {
+            why: "you must be root".into(),
+        }
+    }
+
+    #[test]
+    fn what_tools_say_is_rules_or_the_reason_why_there_are_none() {
+        use RulesTold::Absent;
+        // No table at all: everything is let in, and that is known.
+        let none = rules_of(&dumps(text(""), text("\n"), Absent)).unwrap();
+        assert!(none.rules.is_empty() && none.chains.is_empty());
+        assert_eq!(none.versions.len(), 2);
+        // One version is known, and the other is told.
+        let half = rules_of(&dumps(text(""), failed(), Absent)).unwrap();
+        assert_eq!(half.versions.len(), 1);
+        assert_eq!(half.unread, ["ip6tables-save failed: you must be root"]);
+        for (dumps, says) in [
+            (
+                dumps(Absent, Absent, Absent),
+                "it has none of iptables-save",
+            ),
+            (dumps(text(""), text(""), failed()), "nft failed: you must"),
+            (dumps(failed(), Absent, Absent), "iptables-save failed: you"),
+        ] {
+            let Err(RulesFault::NotRead(why)) = rules_of(&dumps) else {
+                panic!("{says}: rules");
+            };
+            assert!(why.starts_with(says), "{why}");
+        }
+        let cut = rules_of(&dumps(text("*filter"), text(""), text("{\"nftables\":")));
         assert!(matches!(
-            tool(&["portico-no-such-tool"]).await,
-            Err(Fault::Absent)
+            cut,
+            Err(RulesFault::NotADump(RulesTool::Nft, DumpError::NotJson(_)))
         ));
-        let failed = tool(&["sh", "-c", "echo >&2; echo no way >&2; exit 3"]).await;
-        assert!(matches!(failed, Err(Fault::Failed(why)) if why == "no way"));
-        assert!(matches!(tool(&["echo", "x"]).await, Ok(text) if text == "x\n"));
+        let other = rules_of(&dumps(text("hello"), Absent, Absent));
+        assert!(matches!(
+            other,
+            Err(RulesFault::NotADump(RulesTool::IptablesSave, _))
+        ));
     }
 }

@@ -7,6 +7,7 @@ mod check;
 mod checked;
 mod diagram;
 mod diff;
+mod diff_agents;
 #[cfg(test)]
 mod diff_tests;
 mod drifted;
@@ -79,10 +80,12 @@ pub(crate) enum PortsCommand {
     #[command(after_help = CHECK_HELP)]
     Check(check::CheckArgs),
 
-    /// Compare the plan with the firewall rules that are loaded here and with what really listens.
+    /// Compare the plan with the firewall rules that are loaded here, or on hosts with agents, and
+    /// with what really listens there.
     ///
     /// Reads nftables, iptables and the sockets of the network namespace it runs in, as root, and
-    /// changes nothing. What a firewall elsewhere drops is for `ports check`.
+    /// changes nothing. With hosts of the server's estate their agents read the same there, which
+    /// needs the role operator. What a firewall elsewhere drops is for `ports check`.
     #[command(after_help = DIFF_HELP)]
     Diff(diff::DiffArgs),
 
@@ -132,6 +135,8 @@ const DIFF_HELP: &str = teach![
     "portico ports diff -f estate.toml --host gw1 --strict  # ends with 1 if anything differs",
     "portico ports diff -f estate.toml --host gw1 --rules gw1.nft.json --sockets gw1.ss",
     "portico ports diff -f estate.toml -o json",
+    "portico ports diff --host sh1 --host sh2               # of the server's estate: asks the agents",
+    "portico ports diff --all-hosts --strict -o json        # every host that has an agent",
 ];
 const DIAGRAM_HELP: &str = teach![
     "portico ports diagram -f estate.toml -o svg > estate.svg",

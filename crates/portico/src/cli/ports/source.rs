@@ -1,8 +1,10 @@
 //! Where the estate of a plan comes from: a file, or the server.
 
+use std::collections::BTreeSet;
+
 use portico_catalogue::{Catalogue, plan::Deployment};
 use portico_estate::{deployment, parse};
-use portico_model::estate::Estate;
+use portico_model::estate::{AgentMode, Estate};
 
 use super::EstateArgs;
 use crate::cli::{Globals, apply, client::typed, failure::Failure};
@@ -11,6 +13,8 @@ use crate::cli::{Globals, apply, client::typed, failure::Failure};
 pub(crate) struct Source {
     /// Its hosts as the planner sees them.
     pub(crate) deployment: Deployment,
+    /// Ids of the hosts that have an agent by the estate.
+    pub(crate) with_agent: BTreeSet<String>,
     /// Name of the file, or of the server's estate.
     pub(crate) name: String,
 }
@@ -22,6 +26,11 @@ impl Source {
             Some(path) => from_file(path)?,
             None => from_server(globals).await?,
         };
+        let hosts = estate.hosts.iter();
+        let with_agent = hosts
+            .filter(|(_, host)| host.agent == AgentMode::Required)
+            .map(|(id, _)| id.as_str().to_owned())
+            .collect();
         let mut deployment = deployment(&estate);
         deployment.with_optional |= args.optional;
         deployment.features.extend(args.feature.iter().cloned());
@@ -33,7 +42,11 @@ impl Source {
                      estates to begin with, and `portico ports roles` lists the roles",
                 ));
         }
-        Ok(Self { deployment, name })
+        Ok(Self {
+            deployment,
+            with_agent,
+            name,
+        })
     }
 }
 
