@@ -1,6 +1,9 @@
 //! What an administrator asks for: the *wanted* side of everything. Made only by
 //! `portico-estate`, which checks references and limits; a value of these types is consistent.
 
+mod host;
+mod session_policy;
+
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
@@ -8,9 +11,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EntitlementId, GroupId, HostId, PoolId, ResourceId, SessionPolicyId, SiteId, UserId, ZoneId,
-    network::{HostNetwork, OtherHost, PortSettings, Zone},
+    network::{OtherHost, PortSettings, Zone},
     people::{Role, Strength},
 };
+
+pub use host::{
+    AgentLink, AgentMode, Host, HostMode, Pin, Protocol, RdpSecurity, SessionsPerAccount,
+    WEIGHT_DEFAULT, WEIGHT_MAX,
+};
+pub use session_policy::{Clipboard, Drive, Microphone, Printer, SessionPolicy};
 
 /// The whole described deployment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +175,9 @@ pub struct LoadWeights {
     pub disk_wait: u32,
 }
 
+/// Highest number in [`LoadWeights`]. The lowest is 0.
+pub const LOAD_WEIGHT_MAX: u32 = 1_000;
+
 impl Default for LoadWeights {
     fn default() -> Self {
         Self {
@@ -241,170 +253,6 @@ impl AccountMapping {
             None => self.template.replace("{user}", user.as_str()),
         }
     }
-}
-
-/// A session host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// Name to show. Free text.
-    pub title: String,
-    /// Pool it belongs to.
-    pub pool: PoolId,
-    /// Roles, in the names of the port catalogue, such as `portico.session-host`.
-    pub roles: Vec<String>,
-    /// Address or name that the gateway dials.
-    pub address: String,
-    /// Protocol of its sessions.
-    pub protocol: Protocol,
-    /// Port of that protocol.
-    pub port: u16,
-    /// What RDP security it wants; meaningless for SSH.
-    pub security: RdpSecurity,
-    /// Whether an agent runs on it.
-    pub agent: AgentMode,
-    /// Limit of sessions.
-    pub sessions_max: u32,
-    /// What new sessions may come to it.
-    pub mode: HostMode,
-    /// Identities that the gateway accepts. When empty, those count that its agent reported and
-    /// that were accepted; without either nobody trusts it yet.
-    pub pins: Vec<Pin>,
-    /// Capacity in relation to other hosts, in percent: 200 takes twice the load of 100.
-    #[serde(default = "weight_default")]
-    pub weight: u32,
-    /// Whether one account can have several sessions on it.
-    #[serde(default)]
-    pub sessions_per_account: SessionsPerAccount,
-    /// Where it stands; `None` serves every site.
-    #[serde(default)]
-    pub site: Option<SiteId>,
-    /// Who opens the agent link.
-    #[serde(default)]
-    pub agent_link: AgentLink,
-    /// Where it is in the network beside its address, for the port plan.
-    #[serde(default)]
-    pub network: HostNetwork,
-}
-
-/// Weight of a host unless the estate says otherwise, in percent.
-pub const WEIGHT_DEFAULT: u32 = 100;
-
-/// Highest weight of a host, in percent. The lowest is 1.
-pub const WEIGHT_MAX: u32 = 1_000;
-/// Highest number in [`LoadWeights`]. The lowest is 0.
-pub const LOAD_WEIGHT_MAX: u32 = 1_000;
-
-const fn weight_default() -> u32 {
-    WEIGHT_DEFAULT
-}
-
-/// Whether one account can have several sessions on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SessionsPerAccount {
-    /// By protocol: one for RDP (xrdp, and Windows unless told otherwise, lead a second
-    /// connection of an account into its first session), many for SSH.
-    #[default]
-    ByProtocol,
-    /// One.
-    One,
-    /// Many.
-    Many,
-}
-
-/// Who opens the link between agent and broker. The messages are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AgentLink {
-    /// The agent, to port 30004 of every broker.
-    #[default]
-    Dial,
-    /// Every broker, to port 30004 of the host.
-    Listen,
-}
-
-impl Host {
-    /// Whether a second session of one account is not possible on it.
-    pub fn gives_each_account_one_session(&self) -> bool {
-        match (self.sessions_per_account, self.protocol) {
-            (SessionsPerAccount::One, _) | (SessionsPerAccount::ByProtocol, Protocol::Rdp) => true,
-            (SessionsPerAccount::Many, _) | (SessionsPerAccount::ByProtocol, Protocol::Ssh) => {
-                false
-            }
-        }
-    }
-}
-
-/// Protocol between gateway or engine and host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Protocol {
-    /// Remote Desktop Protocol.
-    Rdp,
-    /// Secure Shell.
-    Ssh,
-}
-
-impl Protocol {
-    /// Port the protocol has by default.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Rdp => 3389,
-            Self::Ssh => 22,
-        }
-    }
-}
-
-/// How an RDP host authenticates users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RdpSecurity {
-    /// Whatever the host selects, network level authentication preferred.
-    #[default]
-    Negotiate,
-    /// TLS only: the log-on goes in the Client Info PDU.
-    Tls,
-    /// Network level authentication (CredSSP) only.
-    Nla,
-}
-
-/// Whether a host carries an agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AgentMode {
-    /// None: eligible while a protocol probe from the gateway succeeds.
-    #[default]
-    None,
-    /// Eligible while its agent reports.
-    Required,
-}
-
-/// What a host takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HostMode {
-    /// New sessions and reconnections.
-    #[default]
-    Enabled,
-    /// Reconnections only.
-    Drain,
-    /// Nothing.
-    Disabled,
-}
-
-/// An identity of a host that an operator has accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pin {
-    /// SHA-256 of the DER certificate, 32 bytes.
-    CertificateSha256([u8; 32]),
-    /// SSH public key: algorithm and base64 blob as in `known_hosts`.
-    SshKey {
-        /// For example `ssh-ed25519`.
-        algorithm: String,
-        /// Base64 of the key blob.
-        blob: String,
-    },
 }
 
 /// What a user may launch.
@@ -492,103 +340,6 @@ pub struct WeeklyTime {
     pub to_min: u16,
     /// IANA name, for example `Europe/Berlin`.
     pub time_zone: String,
-}
-
-/// What a session may do. Each item says in `docs/` which paths enforce it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionPolicy {
-    /// Directions in which text may be copied.
-    pub clipboard: Clipboard,
-    /// What the host may do in a folder of the user's device.
-    #[serde(default)]
-    pub drive: Drive,
-    /// Whether the host may print on the user's device.
-    #[serde(default)]
-    pub printer: Printer,
-    /// A session nobody uses is disconnected after this time; 0 means never.
-    pub idle_timeout_s: u32,
-    /// A connection is ended after this time; 0 means never.
-    pub total_timeout_s: u32,
-    /// A session that is disconnected for this time is ended; 0 means never.
-    #[serde(default)]
-    pub disconnected_timeout_s: u32,
-    /// A session is ended this long after it was launched; 0 means never.
-    #[serde(default)]
-    pub session_timeout_s: u32,
-    /// Whether the host may listen to the user's device.
-    #[serde(default)]
-    pub microphone: Microphone,
-}
-
-impl Default for SessionPolicy {
-    fn default() -> Self {
-        Self {
-            clipboard: Clipboard::Both,
-            drive: Drive::default(),
-            printer: Printer::default(),
-            idle_timeout_s: 3600,
-            total_timeout_s: 86_400,
-            disconnected_timeout_s: 0,
-            session_timeout_s: 0,
-            microphone: Microphone::default(),
-        }
-    }
-}
-
-/// Whether a host may listen to the user's device, once the user switches that on.
-///
-/// Off by default, as policies that were written before there was a microphone must not grant more
-/// after an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Microphone {
-    /// It may not.
-    #[default]
-    Off,
-    /// The user decides, each time.
-    On,
-}
-
-/// Directions of the clipboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Clipboard {
-    /// Neither.
-    None,
-    /// From the user's device to the host.
-    ToHost,
-    /// From the host to the user's device.
-    FromHost,
-    /// Both.
-    #[default]
-    Both,
-}
-
-/// What a host may do in the folder that a user shares with it.
-///
-/// Off by default, as policies that were written before there were drives must not grant more
-/// after an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Drive {
-    /// No folder is shared.
-    #[default]
-    Off,
-    /// The host reads.
-    Read,
-    /// The host reads and writes.
-    ReadWrite,
-}
-
-/// Whether a host may print on the user's device. Off by default, as [`Drive`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Printer {
-    /// It has no printer there.
-    #[default]
-    Off,
-    /// What it prints becomes a download.
-    On,
 }
 
 /// A group of people.
