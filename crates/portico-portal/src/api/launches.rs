@@ -211,4 +211,28 @@ mod tests {
         assert_eq!(retry_after(vec![full]), None);
         assert_eq!(retry_after(Vec::new()), None);
     }
+
+    #[tokio::test]
+    async fn that_nobody_answers_is_told_with_its_cause_and_without_names() {
+        let refusal = Refusal::NoHost {
+            pool: PoolId::new("p").unwrap(),
+            hosts: vec![HostVerdict {
+                host: HostId::new("inner7").unwrap(),
+                reason: NotChosen::Unreachable {
+                    detail: "192.0.2.7 port 3389".into(),
+                },
+            }],
+        };
+        let kind = CauseKind::FirewallDrops;
+        let response = refused(LaunchError::Refused(refusal), Some(kind)).into_response();
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await;
+        let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        let error: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(error["error"]["cause"], "firewall-drops");
+        assert_eq!(error["error"]["code"], "launch-refused");
+        for inner in ["inner7", "192.0.2.7", "details"] {
+            assert!(!body.contains(inner), "{body}");
+        }
+    }
 }

@@ -316,9 +316,13 @@ mod tests {
             │  ├─ exists for: 1h 30m
             │  └─ nobody typed for: 12s
             ├─ Flows to the host that do not work
-            │  └─ refused from gate: nothing listens\u{1b}[2J (portico.gateway-host-rdp)
+            │  ├─ refused from gate: nothing listens\u{1b}[2J (portico.gateway-host-rdp)
+            │  │  ├─ next step: start the service
+            │  │  └─ since: 2025-11-21 03:33:20Z
+            │  └─ likely cause, seen from gate: nothing listens there
+            │     ├─ because: sh1 answers so\u{1b}[2J
             │     ├─ next step: start the service
-            │     └─ since: 2025-11-21 03:33:20Z
+            │     └─ flow: portico.gateway-host-rdp
             └─ History
                ├─ 2025-11-21 03:33:20Z  launched from 10.0.0.1, placed on sh1
                ├─ 2025-11-21 03:33:21Z  pending until 2025-11-21 03:34:20Z

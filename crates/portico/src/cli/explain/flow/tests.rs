@@ -241,7 +241,21 @@ fn elsewhere_what_the_source_saw_last_counts_more_than_the_check_from_here() {
     ];
     let (tree, answer) = told(false, Verdict::Proven, &rows);
     assert!(!tree.contains('\u{1b}'), "{tree}");
-    expect_test::expect![[r""]].assert_eq(&tree);
+    let (_, seen) = tree.split_once("├─ Last seen").unwrap();
+    expect_test::expect![[r"
+        , from each vantage point
+        │  ├─ engine: no answer 2m 30s ago, 22/tcp at 192.0.2.1: evidence of engine\u{1b}[2J
+        │  │  └─ so since 2025-11-21 03:30:50Z
+        │  ├─ other: proven 60s ago, 22/tcp at 192.0.2.1: evidence of other\u{1b}[2J
+        │  │  └─ so since 2025-11-21 03:32:20Z
+        │  └─ third: not-checked, 22/tcp at 192.0.2.1: evidence of third\u{1b}[2J
+        ├─ Check from this machine (2025-11-21 03:33:20Z), which is not engine: what engine saw last counts more
+        │  └─ 22/tcp at 192.0.2.1: proven, 3 ms: seen from here
+        └─ Most likely cause: a firewall drops it
+           ├─ because: 22/tcp of app is proven from this machine, and has no answer from engine
+           └─ next step: let 22/tcp from engine through on app and on the way (flow portico.engine-host-ssh); check the routes of both, too
+    "]]
+    .assert_eq(seen);
     assert_eq!(answer["causes_rest_on"], "last-seen");
     assert_eq!(answer["causes"][0]["kind"], "firewall-drops");
     assert_eq!(answer["last_seen"][0], rows[1]);
