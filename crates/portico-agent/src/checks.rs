@@ -76,6 +76,7 @@ async fn carry_out(clock: Arc<dyn Clock>, check: u64, wanted: &[FlowTarget]) -> 
                 verdict: Verdict::Skipped.slug().into(),
                 evidence: fit(&why),
                 next_step: Some(next_step.into()),
+                clue: None,
                 took_ms: 0,
             }),
         }
@@ -136,6 +137,7 @@ fn told_of(target: u16, outcome: &Outcome) -> FlowOutcome {
         verdict: outcome.verdict.slug().into(),
         evidence: fit(&outcome.evidence),
         next_step: outcome.next_step.as_deref().map(fit),
+        clue: outcome.clue.map(|clue| clue.slug().into()),
         took_ms: u32::try_from(outcome.took.as_millis()).unwrap_or(u32::MAX),
     }
 }

@@ -55,9 +55,12 @@ pub use hosts::{
 };
 pub use launch::{Launch, LaunchError};
 pub use port_checks::{
+    BrokenFlows, ExplainedFlow, FlowCause, FlowExplainError, FlowExplanation, FlowQuestion,
     PORT_CHANGES_MAX, PORT_CHECK_ROWS_MAX, PortChange, PortCheckFilter, PortCheckRow,
     PortCheckSettings, PortCheckTable, PortVantage, PortVantageState,
 };
+/// Kinds of causes of flows that do not work.
+pub use portico_probe::check::cause::CauseKind;
 pub use recent::{LaunchOutcome, LaunchRecord, RECENT_LAUNCHES_MAX};
 pub use sessions::{Ended, SessionActError};
 pub use workspace::{OfferedResource, Workspace};

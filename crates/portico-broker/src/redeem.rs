@@ -56,7 +56,11 @@ impl Inner {
         // The estate as it is now, not as it was at the launch: what an operator took out or
         // changed in between counts.
         let (_, estate) = self.estate().await.map_err(away)?;
-        let grant = self.grant(&estate, &session, &ticket)?;
+        let cause = self.cause_kind_of_host(&session.host).await;
+        let grant = ChannelGrant {
+            cause: cause.map(|kind| kind.slug().to_owned()),
+            ..self.grant(&estate, &session, &ticket)?
+        };
         let known = Connection {
             session: session.id,
             user: ticket.user,
@@ -128,6 +132,7 @@ impl Inner {
             total_timeout_s: policy.total_timeout_s,
             microphone: policy.microphone,
             granted_at: self.clock.now(),
+            cause: None,
         })
     }
 }

@@ -35,6 +35,11 @@ pub(crate) fn close_frame(reason: EndReason) -> CloseFrame {
     close_frame_with(reason, None)
 }
 
+/// The detail for a host that failed; `cause` is why it is not reached, when that is known.
+pub(crate) fn host_failed_detail(cause: Option<&str>) -> Option<String> {
+    cause.map(|cause| format!("cause={cause}"))
+}
+
 /// The close frame of `reason`, whose text goes on with ` ` and the detail when there is one.
 pub(crate) fn close_frame_with(reason: EndReason, detail: Option<&str>) -> CloseFrame {
     let code = CloseCode::new(close_code(reason)).unwrap_or(CloseCode::NORMAL);

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use crate::{
     BrokerSeam, Limits,
     channel::{Channel, OpenError},
-    close_code::close_frame,
+    close_code::{close_frame_with, host_failed_detail},
     gateway::{HandshakePermit, Shared},
     websocket::WebSocketTransport,
 };
@@ -184,7 +184,10 @@ async fn stop_setup<B: BrokerSeam>(channel: Channel<B>, mut viewer: Viewer, stop
         Stop::Closed(reason) => (setup_error::of_close(reason), reason, None),
         Stop::Early => (setup_error::early(), EndReason::ClientLost, None),
         Stop::Setup(error) => {
-            let answer = (error.failure(), close_frame(EndReason::HostFailed));
+            let cause = channel.grant.cause.as_deref();
+            let cause = host_failed_detail(cause.filter(|_| error.is_unreached()));
+            let frame = close_frame_with(EndReason::HostFailed, cause.as_deref());
+            let answer = (error.failure(), frame);
             let detail = error.detail(&channel.grant.target);
             warn!(%session_id, %host_id, user = %channel.grant.user, error = detail, "Desktop not opened");
             (answer, EndReason::HostFailed, Some(detail))

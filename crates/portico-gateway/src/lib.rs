@@ -9,7 +9,8 @@
 //! Before a desktop is open every failure is an RDCleanPath error PDU. After that, and for
 //! terminals, the WebSocket is closed with one of these codes; the reason text begins with the
 //! [`EndReason`](portico_model::session::EndReason) in kebab case, and a detail of the broker may
-//! follow after a blank, such as `taken-over by=192.0.2.7`:
+//! follow after a blank, such as `taken-over by=192.0.2.7`, or `host-failed cause=firewall-drops`
+//! when a host is not reached of which the broker's checks know why:
 //!
 //! | Code | Reason | What the viewer should do |
 //! | --- | --- | --- |

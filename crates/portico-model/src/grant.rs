@@ -44,6 +44,9 @@ pub struct ChannelGrant {
     pub microphone: Microphone,
     /// When the grant was given.
     pub granted_at: Timestamp,
+    /// What most likely keeps the host from being reached, when checks say that something does: one
+    /// word, which names nothing, for the user of a connection that fails.
+    pub cause: Option<String>,
 }
 
 /// A host as the gateway dials it.

@@ -28,6 +28,10 @@ pub(crate) struct ErrorObject {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_step: Option<String>,
+    /// Why a host cannot be reached, as far as the port check knows, in one word that names nothing:
+    /// a `kind` of the causes that administrators see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
     /// Seconds after which another try makes sense.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_s: Option<u64>,
@@ -115,6 +119,13 @@ impl ApiError {
     #[must_use]
     pub fn next_step(mut self, next_step: impl Into<String>) -> Self {
         self.external.next_step = Some(next_step.into());
+        self
+    }
+
+    /// Adds why a host cannot be reached, in the word of the port check.
+    #[must_use]
+    pub fn cause(mut self, kind: Option<&'static str>) -> Self {
+        self.external.cause = kind.map(Into::into);
         self
     }
 

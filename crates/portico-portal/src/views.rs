@@ -1,5 +1,6 @@
 //! Shapes of the HTTP API. The API owns them: the domain types may change without it.
 
+mod flow_explained;
 mod hosts;
 mod join_tokens;
 mod launches;
@@ -7,6 +8,7 @@ mod maintenances;
 mod port_checks;
 mod ports;
 
+pub(crate) use flow_explained::{FlowCauseView, FlowExplanationView};
 pub(crate) use hosts::{
     HostSessionView, HostView, LoadHistoryView, MessageRequest, ModeRequest, OutcomeView,
     ProbeRequest, ReasonRequest, RejectRequest, RestartRequest, SeenRequest, WaitingView,
@@ -643,6 +645,22 @@ pub(crate) struct ExplainLaunchRequest {
     pub(crate) client_address: Option<String>,
 }
 
+/// The decision about a launch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LaunchExplanationView {
+    /// For whom.
+    pub(crate) user: String,
+    /// What.
+    pub(crate) resource: String,
+    /// Entitlements that allow it.
+    pub(crate) allowed_by: Vec<String>,
+    /// Where it would be placed, or why it would be refused: host by host.
+    #[schema(value_type = Object)]
+    pub(crate) outcome: serde_json::Value,
+    /// Why hosts are ruled out that Portico does not get to, as far as the port check knows.
+    pub(crate) causes: Vec<FlowCauseView>,
+}
+
 /// What is known of a session.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SessionExplanationView {
@@ -652,6 +670,8 @@ pub(crate) struct SessionExplanationView {
     pub(crate) on_host: Option<HostSessionView>,
     /// Flows to its host that do not work, as far as the port check knows.
     pub(crate) broken_flows: Vec<PortCheckRowView>,
+    /// What is most likely wrong with them, the surest first.
+    pub(crate) causes: Vec<FlowCauseView>,
     /// What happened to it, oldest first.
     #[schema(value_type = Vec<Object>)]
     pub(crate) history: serde_json::Value,

@@ -80,6 +80,33 @@ pub(crate) fn refusal(refusal: &Refusal) -> RefusalWords {
     }
 }
 
+/// Says that no host of a refusal answers, without their names and addresses, and under which code
+/// administrators know why. `None` when it is refused for another reason, too.
+pub(crate) fn unreached(refusal: &Refusal, cause: Option<&str>) -> Option<RefusalWords> {
+    let Refusal::NoHost { hosts, .. } = refusal else {
+        return None;
+    };
+    let is_away = |verdict: &HostVerdict| {
+        let reason = &verdict.reason;
+        matches!(
+            reason,
+            NotChosen::Unreachable { .. } | NotChosen::Silent { .. }
+        )
+    };
+    let message = match hosts.as_slice() {
+        [] => return None,
+        hosts if !hosts.iter().all(is_away) => return None,
+        [_] => "The computer for this does not answer",
+        _ => "None of the computers for this answers",
+    };
+    let code = cause.unwrap_or("unreached");
+    Some(RefusalWords {
+        message: message.into(),
+        reason: format!("your administrator sees why, under the code {code}"),
+        next_step: "Try again in a minute; if it stays so, tell your administrator the code".into(),
+    })
+}
+
 fn condition(condition: Condition) -> &'static str {
     match condition {
         Condition::ClientNetwork => "it is not allowed from the network you are in",
@@ -317,6 +344,30 @@ mod tests {
             network: "192.0.2.0/24".parse().unwrap(),
         };
         assert!(refusal(&elsewhere).reason.contains("192.0.2.0/24"));
+    }
+
+    #[test]
+    fn that_nobody_answers_is_told_by_a_code_and_without_names() {
+        let away = NotChosen::Unreachable {
+            detail: "secret".into(),
+        };
+        let silent = NotChosen::Silent {
+            since: Timestamp::from_unix_ms(0),
+        };
+        let refused = no_host([away.clone(), silent]);
+        let words = unreached(&refused, Some("firewall-drops")).unwrap();
+        let shown = format!("{}{}{}", words.message, words.reason, words.next_step);
+        assert!(shown.contains("the code firewall-drops"), "{shown}");
+        for secret in ["secret", "h0", "h1"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert!(words.message.starts_with("None of"));
+        let one = unreached(&no_host([away.clone()]), None).unwrap();
+        assert!(one.message.starts_with("The computer"));
+        assert!(one.reason.contains("the code unreached"), "{}", one.reason);
+        // Where others are full, waiting may help, and the user is told of it as before.
+        assert_eq!(unreached(&no_host([away, storm()]), None), None);
+        assert_eq!(unreached(&no_host([]), None), None);
     }
 
     #[test]

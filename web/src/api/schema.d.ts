@@ -505,6 +505,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ports/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a flow works or does not, from the last verdicts of every vantage point. */
+        get: operations["explain"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ports/flows": {
         parameters: {
             query?: never;
@@ -881,6 +898,11 @@ export interface components {
         };
         /** @description An error, for people and for programs. */
         ErrorObject: {
+            /**
+             * @description Why a host cannot be reached, as far as the port check knows, in one word that names nothing:
+             *     a `kind` of the causes that administrators see.
+             */
+            cause?: string | null;
             /** @description Stable name for programs, in kebab case. */
             code: string;
             /** @description More, in a shape that depends on `code`. */
@@ -912,6 +934,57 @@ export interface components {
             resource: string;
             /** @description For whom. */
             user: string;
+        };
+        /** @description A flow of the plan, and who needs it. */
+        ExplainedFlowView: {
+            application_protocol: string;
+            /** @description Id in the catalogue. */
+            id: string;
+            /** @description In words, a host each. */
+            needed_by: string[];
+            purpose: string;
+            /** @description Whether the services fail without it. */
+            required: boolean;
+            /** @description `tcp` or `udp`. */
+            transport: string;
+        };
+        /** @description What is most likely wrong with a flow. */
+        FlowCauseView: {
+            /** @description `certain`, `likely` or `possible`. */
+            certainty: string;
+            /** @description Id of the flow in the catalogue; `null` when the plan has none. */
+            flow?: string | null;
+            /** @description The host that opens it. */
+            from?: string | null;
+            /** @description What it is, in one word. */
+            kind: string;
+            /** @description What to do. */
+            next_step: string;
+            /** @description The same in words for people. */
+            title: string;
+            /** @description The host that listens. */
+            to: string;
+            /** @description The evidence. */
+            why: string;
+        };
+        /** @description What is known of a flow, and why it does not work. */
+        FlowExplanationView: {
+            /** @description What is most likely wrong, the surest first; none when it works. */
+            causes: components["schemas"]["FlowCauseView"][];
+            /** @description The flows of the plan that are meant. */
+            flows: components["schemas"]["ExplainedFlowView"][];
+            /** @description The host that opens it, when one was asked for. */
+            from?: string | null;
+            /** @description Whether the plan has no such flow. */
+            not_planned: boolean;
+            /** Format: int32 */
+            port: number;
+            /** @description Their last verdicts from every vantage point, those of `from` first. */
+            seen: components["schemas"]["PortCheckRowView"][];
+            /** @description The host that listens. */
+            to: string;
+            /** @description `tcp` or `udp`, when one was asked for. */
+            transport?: string | null;
         };
         /** @description Where the gateway takes a viewer. */
         GatewayView: {
@@ -1071,6 +1144,19 @@ export interface components {
          * @enum {string}
          */
         KindView: "desktop" | "application" | "terminal" | "link";
+        /** @description The decision about a launch. */
+        LaunchExplanationView: {
+            /** @description Entitlements that allow it. */
+            allowed_by: string[];
+            /** @description Why hosts are ruled out that Portico does not get to, as far as the port check knows. */
+            causes: components["schemas"]["FlowCauseView"][];
+            /** @description Where it would be placed, or why it would be refused: host by host. */
+            outcome: Record<string, never>;
+            /** @description What. */
+            resource: string;
+            /** @description For whom. */
+            user: string;
+        };
         /**
          * @description What came of a launch.
          * @enum {string}
@@ -1490,6 +1576,11 @@ export interface components {
              * @description When it was checked last.
              */
             checked_at_ms?: number | null;
+            /**
+             * @description What the network or the server did that the verdict alone does not tell: `unreachable`,
+             *     `prohibited`, `reset`, `silent`, `unfinished` or `tls-refused`.
+             */
+            clue?: string | null;
             /** @description What it rests on. */
             evidence: string;
             /** @description Id in the catalogue. */
@@ -1714,6 +1805,8 @@ export interface components {
         SessionExplanationView: {
             /** @description Flows to its host that do not work, as far as the port check knows. */
             broken_flows: components["schemas"]["PortCheckRowView"][];
+            /** @description What is most likely wrong with them, the surest first. */
+            causes: components["schemas"]["FlowCauseView"][];
             /** @description What happened to it, oldest first. */
             history: Record<string, never>[];
             on_host?: components["schemas"]["HostSessionView"] | null;
@@ -2026,13 +2119,12 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The decision, fact by fact */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["LaunchExplanationView"];
                 };
             };
             422: {
@@ -2993,6 +3085,50 @@ export interface operations {
                 };
                 content: {
                     "image/svg+xml": string;
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    explain: {
+        parameters: {
+            query: {
+                /** @description The host that listens. */
+                to: string;
+                /** @description The port, 1 to 65535. */
+                port: number;
+                /** @description `tcp` or `udp`; both when not told. */
+                transport?: string;
+                /** @description The host that opens it; every host that does when not told. */
+                from?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FlowExplanationView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             422: {

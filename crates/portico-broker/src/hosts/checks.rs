@@ -217,6 +217,7 @@ mod tests {
             verdict: "proven".into(),
             evidence: String::new(),
             next_step: None,
+            clue: None,
             took_ms: 1,
         }
     }

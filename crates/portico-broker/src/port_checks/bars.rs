@@ -14,7 +14,7 @@ use portico_net::flows::{ENGINE_HOST_SSH, GATEWAY_HOST_RDP, GATEWAY_HOST_SSH_PRO
 use super::records::{CheckedRow, PairRecord, is_failure, verdict_of};
 
 /// Flows without which nobody gets into a session.
-const NEEDED: [portico_net::FlowId; 3] =
+pub(super) const NEEDED: [portico_net::FlowId; 3] =
     [GATEWAY_HOST_RDP, GATEWAY_HOST_SSH_PROBE, ENGINE_HOST_SSH];
 
 /// The hosts that cannot be reached, as far as the last checks tell.
@@ -101,6 +101,7 @@ mod tests {
             verdict,
             evidence: "nothing listens".into(),
             next_step: None,
+            clue: None,
             took_ms: 1,
         };
         let mut record = PairRecord::default();

@@ -5,10 +5,12 @@
 //! `wanted` makes of the estate what is to be checked; nothing else is ever sent anything.
 
 mod bars;
+mod explained;
 mod pairs;
 mod records;
 mod run;
 mod schedule;
+mod unreached;
 mod wanted;
 
 use std::{
@@ -19,9 +21,12 @@ use std::{
 use portico_brokering::{Action, authorize};
 use portico_catalogue::{Flow, PortRange};
 use portico_model::{HostId, Timestamp, estate::Host, people::Principal};
+use portico_probe::check::Clue;
 use portico_store::{Revision, StoreError};
 
+pub use explained::{ExplainedFlow, FlowCause, FlowExplainError, FlowExplanation, FlowQuestion};
 pub use run::PortCheckSettings;
+pub use unreached::BrokenFlows;
 
 use crate::{
     agents::{HostActError, Mirror},
@@ -99,6 +104,8 @@ pub struct PortCheckRow {
     pub evidence: String,
     /// What an operator can do.
     pub next_step: Option<String>,
+    /// What the verdict alone does not tell.
+    pub clue: Option<Clue>,
     /// Time that it took, in milliseconds.
     pub took_ms: Option<u32>,
     /// When it was checked last.
@@ -167,59 +174,7 @@ impl Broker {
         &self,
         filter: &PortCheckFilter,
     ) -> Result<PortCheckTable, StoreError> {
-        let inner = &self.0;
-        inner.port_checks_loaded().await?;
-        let (_, estate) = inner.estate().await?;
-        let wanted = inner.wanted_checks().await?;
-        let mut last_of: BTreeMap<HostId, Timestamp> = BTreeMap::new();
-        for (id, record) in inner.port_checks.records.all() {
-            let newest = record.rows.iter().map(|row| row.checked_at).max();
-            if let (Some((from, _)), Some(newest)) = (pair_of(&id), newest) {
-                let last = last_of.entry(from).or_insert(newest);
-                *last = (*last).max(newest);
-            }
-        }
-        let mut table = PortCheckTable {
-            checked_at: last_of.values().max().copied(),
-            is_cut: wanted.is_cut,
-            ..PortCheckTable::default()
-        };
-        let limit = filter.limit.min(PORT_CHECK_ROWS_MAX);
-        for (from, vantage) in &wanted.vantages {
-            if filter.from.as_ref().is_some_and(|only| only != from) {
-                continue;
-            }
-            let (state, detail) = inner.vantage_state(&wanted, has_agent(&estate, from), from);
-            for row in &vantage.rows {
-                if filter.to.as_ref().is_some_and(|only| *only != row.to) {
-                    continue;
-                }
-                let Some(row) = inner.told(from, vantage, row, (state, &detail)) else {
-                    continue;
-                };
-                if filter
-                    .verdict
-                    .as_ref()
-                    .is_some_and(|only| *only != row.verdict)
-                {
-                    continue;
-                }
-                if table.rows.len() >= limit {
-                    table.is_cut = true;
-                    break;
-                }
-                table.rows.push(row);
-            }
-            if table.vantages.len() < limit {
-                table.vantages.push(PortVantage {
-                    last_report_at: last_of.get(from).copied(),
-                    host: from.clone(),
-                    state,
-                    detail,
-                });
-            }
-        }
-        Ok(table)
+        self.0.port_check_table(filter).await
     }
 
     /// Verdicts that changed, newest first: [`PORT_CHANGES_MAX`] at most.
@@ -357,6 +312,64 @@ impl Inner {
         }
     }
 
+    async fn port_check_table(
+        &self,
+        filter: &PortCheckFilter,
+    ) -> Result<PortCheckTable, StoreError> {
+        self.port_checks_loaded().await?;
+        let (_, estate) = self.estate().await?;
+        let wanted = self.wanted_checks().await?;
+        let mut last_of: BTreeMap<HostId, Timestamp> = BTreeMap::new();
+        for (id, record) in self.port_checks.records.all() {
+            let newest = record.rows.iter().map(|row| row.checked_at).max();
+            if let (Some((from, _)), Some(newest)) = (pair_of(&id), newest) {
+                let last = last_of.entry(from).or_insert(newest);
+                *last = (*last).max(newest);
+            }
+        }
+        let mut table = PortCheckTable {
+            checked_at: last_of.values().max().copied(),
+            is_cut: wanted.is_cut,
+            ..PortCheckTable::default()
+        };
+        let limit = filter.limit.min(PORT_CHECK_ROWS_MAX);
+        for (from, vantage) in &wanted.vantages {
+            if filter.from.as_ref().is_some_and(|only| only != from) {
+                continue;
+            }
+            let (state, detail) = self.vantage_state(&wanted, has_agent(&estate, from), from);
+            for row in &vantage.rows {
+                if filter.to.as_ref().is_some_and(|only| *only != row.to) {
+                    continue;
+                }
+                let Some(row) = self.told(from, vantage, row, (state, &detail)) else {
+                    continue;
+                };
+                if filter
+                    .verdict
+                    .as_ref()
+                    .is_some_and(|only| *only != row.verdict)
+                {
+                    continue;
+                }
+                if table.rows.len() >= limit {
+                    table.is_cut = true;
+                    break;
+                }
+                table.rows.push(row);
+            }
+            if table.vantages.len() < limit {
+                table.vantages.push(PortVantage {
+                    last_report_at: last_of.get(from).copied(),
+                    host: from.clone(),
+                    state,
+                    detail,
+                });
+            }
+        }
+        Ok(table)
+    }
+
     fn vantage_state(
         &self,
         wanted: &Wanted,
@@ -397,6 +410,7 @@ impl Inner {
             verdict: NOT_CHECKED.into(),
             evidence: String::new(),
             next_step: None,
+            clue: None,
             took_ms: None,
             checked_at: None,
             since: None,
@@ -424,6 +438,7 @@ impl Inner {
                 told.verdict.clone_from(&last.verdict);
                 told.evidence.clone_from(&last.evidence);
                 told.next_step.clone_from(&last.next_step);
+                told.clue = last.clue.as_deref().and_then(Clue::from_slug);
                 told.took_ms = Some(last.took_ms);
                 told.checked_at = Some(last.checked_at);
                 told.since = Some(last.since);

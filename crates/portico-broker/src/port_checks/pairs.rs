@@ -142,6 +142,7 @@ impl Inner {
             verdict,
             evidence,
             next_step,
+            clue: None,
             took_ms,
         })
     }

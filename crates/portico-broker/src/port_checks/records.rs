@@ -2,7 +2,7 @@
 //! their verdicts changed.
 
 use portico_model::{HostId, Timestamp};
-use portico_probe::check::Verdict;
+use portico_probe::check::{Clue, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::documents::ROOT;
@@ -63,6 +63,9 @@ pub(crate) struct CheckedRow {
     pub(crate) evidence: String,
     #[serde(default)]
     pub(crate) next_step: Option<String>,
+    /// By its slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clue: Option<String>,
     pub(crate) took_ms: u32,
     pub(crate) checked_at: Timestamp,
     /// When the verdict became what it is.
@@ -86,6 +89,7 @@ pub(crate) struct Found {
     pub(crate) verdict: Verdict,
     pub(crate) evidence: String,
     pub(crate) next_step: Option<String>,
+    pub(crate) clue: Option<Clue>,
     pub(crate) took_ms: u32,
 }
 
@@ -146,6 +150,7 @@ impl PairRecord {
                 verdict: slug.into(),
                 evidence: cut(&found.evidence),
                 next_step: found.next_step.as_deref().map(cut),
+                clue: found.clue.map(|clue| clue.slug().into()),
                 took_ms: found.took_ms,
                 checked_at: at,
                 since,
@@ -188,6 +193,7 @@ mod tests {
             verdict,
             evidence: "said \u{1b}[2J".into(),
             next_step: None,
+            clue: Some(Clue::Reset),
             took_ms: 3,
         }
     }

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use portico_model::{HostId, Timestamp};
 use portico_net::tasks::{ShutdownToken, Tasks};
-use portico_probe::check::{Means, Pace, Target, walk};
+use portico_probe::check::{Clue, Means, Pace, Target, walk};
 use portico_store::{Compare, Op, StoreError, Txn};
 use portico_wire::agent::{CHECK_TARGETS_MAX, FlowTarget};
 use tokio::{sync::Semaphore, time::Instant};
@@ -359,6 +359,7 @@ impl Inner {
                 verdict: verdict_of(&outcome.verdict)?,
                 evidence: outcome.evidence,
                 next_step: outcome.next_step,
+                clue: outcome.clue.as_deref().and_then(Clue::from_slug),
                 took_ms: outcome.took_ms,
             };
             Some((usize::from(outcome.target), found))
@@ -516,6 +517,7 @@ async fn prove(targets: &[Target], means: &Means) -> Vec<(usize, Found)> {
         verdict: outcome.verdict,
         evidence: outcome.evidence,
         next_step: outcome.next_step,
+        clue: outcome.clue,
         took_ms: u32::try_from(outcome.took.as_millis()).unwrap_or(u32::MAX),
     });
     found.enumerate().collect()

@@ -8,11 +8,11 @@
 use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use portico_broker::{
-    AgentState, HostActError, LinkId, PortCheckFilter, PortCheckRow, PortCheckSettings,
-    PortVantageState,
+    AgentState, CauseKind, FlowQuestion, HostActError, LinkId, PortCheckFilter, PortCheckRow,
+    PortCheckSettings, PortVantageState,
 };
 use portico_brokering::Sight;
-use portico_model::{HostId, launch::Refusal};
+use portico_model::{HostId, UserId, launch::Refusal, session::EndReason};
 use portico_net::tasks::ShutdownToken;
 use portico_probe::check::{Limits, Means};
 use portico_wire::agent::{FlowOutcome, FlowTarget};
@@ -20,7 +20,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener, task::JoinHandle};
 
 use crate::{
     agents::{Agents, FakeLink, host_id},
-    estate::{TestEstate, owner},
+    estate::{TestEstate, closed, owner, resource},
 };
 
 const PROBE: &str = "portico.gateway-host-ssh-probe";
@@ -237,6 +237,61 @@ async fn a_host_that_comes_and_a_launch_that_fails_are_looked_at_at_once() {
     assert_eq!(second.since, first.since);
 }
 
+#[tokio::test]
+async fn why_a_host_is_not_reached_operators_read_and_users_get_in_a_word() {
+    let ssh = Ssh::start().await;
+    let port = ssh.port;
+    let text = estate(port).replace("users = [\"ina\"]", "users = [\"ina\", \"hanna\"]");
+    let agents = Agents::with(&text).await;
+    let estate = &agents.estate;
+    agents.reporting("m1").await;
+    assert_eq!(round(estate).await, 1);
+    let (_, grant) = estate.connect("ina", "terminal").await;
+    assert_eq!(grant.cause, None);
+    let question = FlowQuestion {
+        from: Some(host_id("gate")),
+        to: host_id("m1"),
+        port,
+        transport: None,
+    };
+    let told = estate.broker.explain_flow(&question).await.unwrap();
+    assert_eq!((told.flows.len(), told.seen.len()), (2, 2));
+    assert_eq!(told.causes, []);
+
+    estate.report(&grant, closed(EndReason::ClientLost)).await;
+    ssh.stop().await;
+    agents.clock().advance_ms(11_000);
+    estate.broker.check_ports_now(&owner(), None).await.unwrap();
+    assert_eq!(round(estate).await, 1);
+    let kind = CauseKind::NothingListens;
+    let told = estate.broker.explain_flow(&question).await.unwrap();
+    assert_eq!(told.causes[0].cause.kind, kind);
+    let broken = estate.broker.broken_flows(&host_id("m1")).await.unwrap();
+    assert_eq!((broken.rows.len(), broken.causes[0].cause.kind), (2, kind));
+    let hanna = UserId::new("hanna").unwrap();
+    let explained = estate
+        .broker
+        .explain(&hanna, &resource("terminal"), None, None);
+    let explained = explained.await.unwrap();
+    let causes = estate.broker.causes_of_launch(&explained).await.unwrap();
+    assert_eq!((causes[0].to.as_str(), causes[0].cause.kind), ("m1", kind));
+    assert_eq!(causes[0].from, Some(host_id("gate")));
+    let refusal = estate.refused("hanna", "terminal").await;
+    assert_eq!(estate.broker.cause_of_refusal(&refusal).await, Some(kind));
+    // Whoever has a session there comes back to it, and is told why that does not work.
+    let again = estate.launch("ina", "terminal").await.unwrap();
+    assert!(again.resumed);
+    let grant = estate.redeem(&again).await.unwrap();
+    assert_eq!(grant.cause.as_deref(), Some(kind.slug()));
+
+    let nobody = FlowQuestion {
+        to: host_id("nobody"),
+        ..question
+    };
+    let error = estate.broker.explain_flow(&nobody).await.unwrap_err();
+    assert!(error.to_string().contains("nobody"), "{error}");
+}
+
 /// Waits for the next order, and answers it with these verdicts.
 async fn answered(
     agents: &Agents,
@@ -255,6 +310,7 @@ async fn answered(
                     verdict: (*verdict).into(),
                     evidence: "seen".into(),
                     next_step: None,
+                    clue: None,
                     took_ms: 1,
                 });
                 let (host, outcomes) = (host_id("m1"), outcomes.collect());

@@ -103,6 +103,7 @@ impl BrokerSeam for AlwaysYes {
             total_timeout_s: 86_400,
             microphone: Microphone::Off,
             granted_at: Timestamp::from_unix_ms(0),
+            cause: None,
         })
     }
 

@@ -133,6 +133,14 @@ impl SetupError {
         }
     }
 
+    /// Whether the host was not reached, as opposed to what it said.
+    pub(super) const fn is_unreached(&self) -> bool {
+        matches!(
+            self,
+            Self::Dial(_) | Self::Io { .. } | Self::TimedOut { .. }
+        )
+    }
+
     /// What operators read: the chain of causes and the next step. No secrets.
     pub(super) fn detail(&self, target: &Target) -> String {
         let host = &target.host;

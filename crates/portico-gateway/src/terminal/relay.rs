@@ -14,6 +14,7 @@ use super::{engine::EngineLink, leave};
 use crate::{
     BrokerSeam,
     channel::Channel,
+    close_code::host_failed_detail,
     limits::Limits,
     websocket::{Incoming, WebSocketError, WebSocketTransport},
 };
@@ -34,12 +35,22 @@ pub(super) struct Relay<'a, B: BrokerSeam, S, P> {
     heard_when_asked: Option<u64>,
 }
 
+/// Codes of refusals of the engine that say that the host was not reached.
+const UNREACHED: [&str; 4] = [
+    "host-unknown",
+    "host-refused",
+    "host-timed-out",
+    "host-unreachable",
+];
+
 /// How it ended.
 enum End {
     /// The engine refused; the viewer has been told.
     Refused {
         /// For operators.
         detail: String,
+        /// Whether the host was not reached, as opposed to what it said.
+        is_unreached: bool,
     },
     /// The engine closed; the viewer has been told.
     Engine(EndReason),
@@ -87,15 +98,25 @@ where
         let (down, up, exit) = (self.bytes_down, self.bytes_up, self.exit_status);
         // The broker is told at once: a viewer may take its time to close.
         match end {
-            End::Refused { detail } => {
+            End::Refused {
+                detail,
+                is_unreached,
+            } => {
                 let grant = &self.channel.grant;
+                let cause = grant.cause.as_deref().filter(|_| is_unreached);
+                let cause = host_failed_detail(cause);
                 info!(
                     session_id = %grant.session, host_id = %grant.target.host, user = %grant.user,
                     error = detail, "Terminal refused"
                 );
                 tokio::join!(
                     self.channel.failed(detail),
-                    leave(self.viewer, &[], (EndReason::HostFailed, None), limits),
+                    leave(
+                        self.viewer,
+                        &[],
+                        (EndReason::HostFailed, cause.as_deref()),
+                        limits
+                    ),
                 );
             }
             End::Engine(reason) => {
@@ -228,14 +249,20 @@ where
                 None
             }
             EngineFrame::Refused(json) => {
-                let detail = match Refused::from_json(json) {
-                    Some(Refused { error }) => {
+                let refused = Refused::from_json(json).map(|refused| refused.error);
+                let code = refused.as_ref().map(|error| error.code.as_str());
+                let is_unreached = code.is_some_and(|code| UNREACHED.contains(&code));
+                let detail = match refused {
+                    Some(error) => {
                         let reason = error.reason.unwrap_or_default();
                         format!("{}: {}; {reason}", error.code, error.message)
                     }
                     None => "the engine refused".to_owned(),
                 };
-                Some(End::Refused { detail })
+                Some(End::Refused {
+                    detail,
+                    is_unreached,
+                })
             }
             EngineFrame::Closed(reason) => Some(End::Engine(*reason)),
         }

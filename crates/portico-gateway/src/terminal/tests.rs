@@ -110,6 +110,11 @@ impl Viewer {
     }
 
     async fn refused(&mut self) -> (String, u16) {
+        let (code, close, _) = self.refused_with().await;
+        (code, close)
+    }
+
+    async fn refused_with(&mut self) -> (String, u16, String) {
         let Got::Frame(frame) = self.next().await else {
             panic!("closed at once")
         };
@@ -117,10 +122,10 @@ impl Viewer {
             panic!("{frame:?}");
         };
         let code = Refused::from_json(json).unwrap().error.code;
-        let Got::Close(close, _) = self.next().await else {
+        let Got::Close(close, text) = self.next().await else {
             panic!("not closed")
         };
-        (code, close)
+        (code, close, text)
     }
 }
 
@@ -160,6 +165,7 @@ fn grant(keys: &GatewayKeyPair) -> ChannelGrant {
         total_timeout_s: 0,
         microphone: Microphone::Off,
         granted_at: Timestamp::from_unix_ms(0),
+        cause: Some("firewall-drops".into()),
     }
 }
 
@@ -372,12 +378,26 @@ async fn a_refusal_of_the_engine_passes_through_and_is_reported() {
     let json = r#"{"error":{"code":"host-key-changed","message":"no","reason":"other key"}}"#;
     say(&mut engine, &EngineFrame::Refused(json)).await;
     assert_eq!(
-        bench.viewer.refused().await,
-        ("host-key-changed".into(), 4002)
+        bench.viewer.refused_with().await,
+        ("host-key-changed".into(), 4002, "host-failed".into())
     );
     let event = bench.events.recv().unwrap();
     let detail = "host-key-changed: no; other key".to_owned();
     assert_eq!(event, ConnectionEventKind::Failed { detail });
+}
+
+#[tokio::test]
+async fn of_a_host_that_is_not_reached_the_known_cause_is_told() {
+    let mut bench = bench().await;
+    bench.viewer.send(&HELLO).await;
+    let (_, mut engine) = accept(&bench).await;
+    let json = r#"{"error":{"code":"host-timed-out","message":"no"}}"#;
+    say(&mut engine, &EngineFrame::Refused(json)).await;
+    let text = "host-failed cause=firewall-drops".to_owned();
+    assert_eq!(
+        bench.viewer.refused_with().await,
+        ("host-timed-out".into(), 4002, text)
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use portico_model::{
 use portico_rdp::cleanpath::Failure;
 use tokio::io::AsyncWriteExt;
 
-use crate::kit::{TestGateway, TestHost};
+use crate::kit::{Ended, TestGateway, TestHost};
 
 /// Opens a desktop on `target` while `host` does its part, and checks what both sides are told.
 async fn check_failure(
@@ -57,6 +57,33 @@ async fn a_host_that_refuses() {
     let words = ["host sh1", "refused", "ss -ltn"];
     let failure = Failure::Socket(10061);
     check_failure(&gateway, target, |_| {}, async {}, &failure, &words).await;
+}
+
+#[tokio::test]
+async fn of_a_host_that_is_not_reached_the_known_cause_is_told() {
+    let gateway = TestGateway::start().await;
+    let host = TestHost::start().await;
+    let cause = |grant: &mut ChannelGrant| grant.cause = Some("nothing-listens".into());
+    // It is reached, and speaks something else: the cause is not that one.
+    let ticket = gateway.broker.ticket_with(host.target(), cause);
+    let mut viewer = gateway.viewer().await;
+    viewer.request(&ticket).await;
+    let (_, ended) = tokio::join!(host.accept_x224(b"SSH-2.0-OpenSSH\r\n"), viewer.ended());
+    assert_eq!(ended, failed("host-failed"));
+    let target = host.target();
+    drop(host);
+    let ticket = gateway.broker.ticket_with(target, cause);
+    let mut viewer = gateway.viewer().await;
+    viewer.request(&ticket).await;
+    let ended = viewer.ended().await;
+    assert_eq!(ended, failed("host-failed cause=nothing-listens"));
+}
+
+fn failed(text: &str) -> Ended {
+    Ended::Close {
+        code: close_code(EndReason::HostFailed),
+        reason: text.into(),
+    }
 }
 
 #[tokio::test]

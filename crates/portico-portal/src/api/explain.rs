@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use portico_broker::{ExplainError, PortCheckFilter};
+use portico_broker::{BrokenFlows, ExplainError};
 use portico_brokering::Action;
 use portico_model::{ResourceId, SessionId, UserId, session::Session};
 use portico_store::SessionQuery;
@@ -15,26 +15,24 @@ use crate::{
     json::Json,
     signed_in::{Changing, SignedIn, require},
     views::{
-        ExplainLaunchRequest, HostSessionView, PortCheckRowView, SessionExplanationView,
-        SessionView,
+        ExplainLaunchRequest, FlowCauseView, HostSessionView, LaunchExplanationView,
+        PortCheckRowView, SessionExplanationView, SessionView,
     },
 };
 
 /// Events of a session that are told.
 const HISTORY_MAX: usize = 500;
-/// Flows to its host that are looked through.
-const FLOWS_MAX: usize = 2_000;
 
 /// Explains a launch without launching.
 #[utoipa::path(post, path = "/explain/launch", tag = "console",
     request_body = ExplainLaunchRequest,
-    responses((status = OK, body = Object, description = "The decision, fact by fact"),
+    responses((status = OK, body = LaunchExplanationView),
         (status = UNPROCESSABLE_ENTITY, body = ErrorBody)))]
 pub(super) async fn explain_launch(
     State(portal): State<Portal>,
     Changing(principal): Changing,
     Json(request): Json<ExplainLaunchRequest>,
-) -> ApiResult<Json<serde_json::Value>> {
+) -> ApiResult<Json<LaunchExplanationView>> {
     require(&principal, Action::ExplainLaunch)?;
     let wrong = |what: &str, value: &str, why: String| {
         ApiError::new(
@@ -68,9 +66,19 @@ pub(super) async fn explain_launch(
             }
             other => ApiError::unavailable(other),
         })?;
-    serde_json::to_value(explanation)
-        .map(Json)
-        .map_err(ApiError::unavailable)
+    let causes = portal.broker.causes_of_launch(&explanation).await;
+    let causes = causes.map_err(ApiError::unavailable)?;
+    Ok(Json(LaunchExplanationView {
+        user: explanation.user.to_string(),
+        resource: explanation.resource.to_string(),
+        allowed_by: explanation
+            .allowed_by
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        outcome: serde_json::to_value(&explanation.outcome).map_err(ApiError::unavailable)?,
+        causes: causes.iter().map(FlowCauseView::from).collect(),
+    }))
 }
 
 /// What is known of a session: the directory's record, what its host's agent sees, and its
@@ -114,33 +122,22 @@ pub(super) async fn explain_session(
         Some(session) => on_host(&portal, session).await?,
         None => None,
     };
-    let broken_flows = match &session {
-        Some(session) => broken_flows(&portal, session).await?,
-        None => Vec::new(),
+    let broken = match &session {
+        Some(session) => portal.broker.broken_flows(&session.host).await,
+        None => Ok(BrokenFlows::default()),
     };
+    let broken = broken.map_err(ApiError::unavailable)?;
     let records = history.records.iter().rev();
     Ok(Json(SessionExplanationView {
         session: session
             .as_ref()
             .map(|session| SessionView::new(session, &estate)),
         on_host: seen,
-        broken_flows,
+        broken_flows: broken.rows.iter().map(PortCheckRowView::from).collect(),
+        causes: broken.causes.iter().map(FlowCauseView::from).collect(),
         history: serde_json::to_value(records.collect::<Vec<_>>())
             .map_err(ApiError::unavailable)?,
     }))
-}
-
-/// The flows to a session's host that do not work.
-async fn broken_flows(portal: &Portal, session: &Session) -> ApiResult<Vec<PortCheckRowView>> {
-    let filter = PortCheckFilter {
-        to: Some(session.host.clone()),
-        limit: FLOWS_MAX,
-        ..PortCheckFilter::default()
-    };
-    let table = portal.broker.port_checks(&filter).await;
-    let table = table.map_err(ApiError::unavailable)?;
-    let broken = table.rows.iter().filter(|row| row.is_failure());
-    Ok(broken.map(PortCheckRowView::from).collect())
 }
 
 /// The session as the agent of its host sees it.

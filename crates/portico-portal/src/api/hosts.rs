@@ -285,7 +285,7 @@ async fn known_host(portal: &Portal, text: &str) -> ApiResult<HostId> {
     }
 }
 
-fn no_such_host() -> ApiError {
+pub(super) fn no_such_host() -> ApiError {
     ApiError::not_found("host").next_step("See which there are: portico hosts list")
 }
 

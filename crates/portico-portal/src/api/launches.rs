@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use portico_broker::{Launch, LaunchError};
+use portico_broker::{CauseKind, Launch, LaunchError};
 use portico_model::{ResourceId, SessionId, launch::Client, people::Principal};
 
 use crate::{
@@ -37,8 +37,8 @@ pub(super) async fn launch(
     let launch = portal
         .broker
         .launch(&caller.principal, &resource, client, password)
-        .await
-        .map_err(refused)?;
+        .await;
+    let launch = granted(&portal, launch).await?;
     view(&portal, launch)
         .await
         .map(|view| (StatusCode::CREATED, Json(view)))
@@ -68,8 +68,8 @@ pub(super) async fn reconnect(
             client,
             password,
         )
-        .await
-        .map_err(refused)?;
+        .await;
+    let launch = granted(&portal, launch).await?;
     view(&portal, launch).await.map(Json)
 }
 
@@ -109,7 +109,20 @@ async fn view(portal: &Portal, launch: Launch) -> ApiResult<LaunchView> {
     })
 }
 
-fn refused(error: LaunchError) -> ApiError {
+/// What was granted; a refusal gets the cause that the port check knows.
+async fn granted(portal: &Portal, outcome: Result<Launch, LaunchError>) -> ApiResult<Launch> {
+    let error = match outcome {
+        Ok(launch) => return Ok(launch),
+        Err(error) => error,
+    };
+    let cause = match &error {
+        LaunchError::Refused(refusal) => portal.broker.cause_of_refusal(refusal).await,
+        _ => None,
+    };
+    Err(refused(error, cause))
+}
+
+fn refused(error: LaunchError, cause: Option<CauseKind>) -> ApiError {
     use portico_model::launch::Refusal;
     let refusal = match error {
         LaunchError::Refused(refusal) => refusal,
@@ -136,11 +149,17 @@ fn refused(error: LaunchError) -> ApiError {
         Refusal::StoreAway { .. } => (StatusCode::SERVICE_UNAVAILABLE, "store-away"),
         _ => (StatusCode::CONFLICT, "launch-refused"),
     };
-    let words = words::refusal(&refusal);
+    let cause = cause.map(CauseKind::slug);
+    let (words, details) = match words::unreached(&refusal, cause) {
+        // The reasons would name the hosts.
+        Some(words) => (words, None),
+        None => (words::refusal(&refusal), Some(words::for_users(&refusal))),
+    };
     let error = ApiError::new(status, code, words.message)
         .reason(words.reason)
         .next_step(words.next_step)
-        .details(words::for_users(&refusal));
+        .cause(cause)
+        .details(details);
     match &refusal {
         Refusal::StoreAway { detail } => error.retry_after(5).internal(detail),
         Refusal::Busy => error.retry_after(SIGN_IN_RETRY_S),
@@ -171,7 +190,7 @@ mod tests {
             pool: PoolId::new("p").unwrap(),
             hosts: hosts.collect(),
         };
-        let response = refused(LaunchError::Refused(refusal)).into_response();
+        let response = refused(LaunchError::Refused(refusal), None).into_response();
         assert_eq!(response.status(), StatusCode::CONFLICT);
         let value = response.headers().get(header::RETRY_AFTER)?;
         Some(value.to_str().unwrap().to_owned())
@@ -191,5 +210,29 @@ mod tests {
         assert_eq!(retry_after(vec![full.clone(), storm]), Some("3".into()));
         assert_eq!(retry_after(vec![full]), None);
         assert_eq!(retry_after(Vec::new()), None);
+    }
+
+    #[tokio::test]
+    async fn that_nobody_answers_is_told_with_its_cause_and_without_names() {
+        let refusal = Refusal::NoHost {
+            pool: PoolId::new("p").unwrap(),
+            hosts: vec![HostVerdict {
+                host: HostId::new("inner7").unwrap(),
+                reason: NotChosen::Unreachable {
+                    detail: "192.0.2.7 port 3389".into(),
+                },
+            }],
+        };
+        let kind = CauseKind::FirewallDrops;
+        let response = refused(LaunchError::Refused(refusal), Some(kind)).into_response();
+        assert_eq!(response.status(), StatusCode::CONFLICT);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await;
+        let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        let error: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(error["error"]["cause"], "firewall-drops");
+        assert_eq!(error["error"]["code"], "launch-refused");
+        for inner in ["inner7", "192.0.2.7", "details"] {
+            assert!(!body.contains(inner), "{body}");
+        }
     }
 }

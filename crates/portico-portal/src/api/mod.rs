@@ -116,7 +116,8 @@ pub(crate) fn router() -> OpenApiRouter<Portal> {
         .routes(routes!(ports::rules))
         .routes(routes!(ports::diagram))
         .routes(routes!(port_checks::checks, port_checks::check))
-        .routes(routes!(port_checks::history));
+        .routes(routes!(port_checks::history))
+        .routes(routes!(port_checks::explain));
     OpenApiRouter::with_openapi(Description::openapi()).nest(PREFIX, endpoints)
 }
 

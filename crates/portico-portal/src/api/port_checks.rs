@@ -1,17 +1,19 @@
-//! The port check: what was found out last, how it changed, and checking now.
+//! The port check: what was found out last, how it changed, why a flow is as it is, and checking
+//! now.
 
 use axum::{
     extract::{Query, State},
     http::StatusCode,
 };
-use portico_broker::{PORT_CHECK_ROWS_MAX, PortCheckFilter};
+use portico_broker::{FlowExplainError, FlowQuestion, PORT_CHECK_ROWS_MAX, PortCheckFilter};
 use portico_brokering::Action;
+use portico_catalogue::Transport;
 use portico_model::HostId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    hosts::{host_id, refused},
+    hosts::{host_id, no_such_host, refused},
     ports::unknown,
 };
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     error::ErrorBody,
     json::Json,
     signed_in::{Changing, SignedIn, require},
-    views::{PortChangeView, PortCheckRequest, PortChecksView},
+    views::{FlowExplanationView, PortChangeView, PortCheckRequest, PortChecksView},
 };
 
 /// Rows of one answer unless told.
@@ -111,6 +113,48 @@ pub(super) async fn history(
     Ok(Json(changes.iter().map(PortChangeView::from).collect()))
 }
 
+/// Which flow to explain.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ExplainParams {
+    /// The host that listens.
+    #[serde(default)]
+    #[param(required = true)]
+    to: String,
+    /// The port, 1 to 65535.
+    #[serde(default)]
+    #[param(required = true, value_type = u16)]
+    port: String,
+    /// `tcp` or `udp`; both when not told.
+    transport: Option<String>,
+    /// The host that opens it; every host that does when not told.
+    from: Option<String>,
+}
+
+/// Why a flow works or does not, from the last verdicts of every vantage point.
+#[utoipa::path(get, path = "/ports/explain", tag = "console", params(ExplainParams),
+    responses((status = OK, body = FlowExplanationView), (status = NOT_FOUND, body = ErrorBody),
+        (status = UNPROCESSABLE_ENTITY, body = ErrorBody)))]
+pub(super) async fn explain(
+    State(portal): State<Portal>,
+    SignedIn(principal): SignedIn,
+    Query(params): Query<ExplainParams>,
+) -> ApiResult<Json<FlowExplanationView>> {
+    require(&principal, Action::ReadEstate)?;
+    let question = FlowQuestion {
+        from: host(params.from)?,
+        to: host_id(&params.to)?,
+        port: port(&params.port)?,
+        transport: transport(params.transport.as_deref())?,
+    };
+    let told = portal.broker.explain_flow(&question).await;
+    let told = told.map_err(|error| match error {
+        FlowExplainError::NoSuchHost { .. } => no_such_host(),
+        FlowExplainError::Store(error) => ApiError::unavailable(error),
+    })?;
+    Ok(Json(FlowExplanationView::new(&question, &told)))
+}
+
 /// Checks now, as soon as the agents come to it.
 #[utoipa::path(post, path = "/ports/checks", tag = "console", request_body = PortCheckRequest,
     responses((status = ACCEPTED), (status = NOT_FOUND, body = ErrorBody),
@@ -142,6 +186,27 @@ pub(super) async fn check(
         .await
         .map_err(refused)?;
     Ok(StatusCode::ACCEPTED)
+}
+
+fn port(text: &str) -> ApiResult<u16> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(ApiError::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong-port",
+            "There is no such port",
+        )
+        .next_step("Give a port of 1 to 65535")),
+    }
+}
+
+fn transport(text: Option<&str>) -> ApiResult<Option<Transport>> {
+    match text {
+        None | Some("") => Ok(None),
+        Some("tcp") => Ok(Some(Transport::Tcp)),
+        Some("udp") => Ok(Some(Transport::Udp)),
+        Some(other) => Err(unknown("transport", other, &["tcp", "udp"])),
+    }
 }
 
 fn host(text: Option<String>) -> ApiResult<Option<HostId>> {

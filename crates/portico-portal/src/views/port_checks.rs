@@ -44,6 +44,9 @@ pub(crate) struct PortCheckRowView {
     evidence: String,
     /// What an operator can do.
     next_step: Option<String>,
+    /// What the network or the server did that the verdict alone does not tell: `unreachable`,
+    /// `prohibited`, `reset`, `silent`, `unfinished` or `tls-refused`.
+    clue: Option<String>,
     /// Time that the check took, in milliseconds.
     took_ms: Option<u32>,
     /// When it was checked last.
@@ -133,6 +136,7 @@ impl From<&PortCheckRow> for PortCheckRowView {
             verdict: row.verdict.clone(),
             evidence: row.evidence.clone(),
             next_step: row.next_step.clone(),
+            clue: row.clue.map(|clue| clue.slug().into()),
             took_ms: row.took_ms,
             checked_at_ms: row.checked_at.map(|at| at.unix_ms()),
             since_ms: row.since.map(|at| at.unix_ms()),

@@ -172,3 +172,83 @@ async fn the_rules_of_thousands_of_hosts_are_not_one_answer() {
     let one = get(&portal, "rules?format=csv&host=h7").await;
     assert_eq!(one.status, StatusCode::OK, "{}", one.text());
 }
+
+#[tokio::test]
+async fn a_flow_is_explained_from_what_is_stored_of_it() {
+    let portal = portal().await;
+    let path = "explain?to=sh1&port=3390&from=gate";
+    let told = data(&get(&portal, path).await);
+    assert_eq!(
+        (
+            &told["from"],
+            &told["to"],
+            &told["port"],
+            &told["transport"]
+        ),
+        (&json!("gate"), &json!("sh1"), &json!(3390), &Value::Null)
+    );
+    let flow = &told["flows"][0];
+    assert_eq!(flow["id"], "portico.gateway-host-rdp");
+    assert_eq!(
+        (&flow["transport"], &flow["required"]),
+        (&json!("tcp"), &json!(true))
+    );
+    let needed_by = flow["needed_by"][0].as_str().unwrap();
+    assert!(
+        needed_by.starts_with("gate as portico.gateway, of sh1 as "),
+        "{needed_by}"
+    );
+    let seen = &told["seen"][0];
+    assert_eq!(
+        (&seen["from"], &seen["verdict"]),
+        (&json!("gate"), &json!("not-checked"))
+    );
+    let cause = &told["causes"][0];
+    assert_eq!(
+        (&cause["kind"], &cause["certainty"]),
+        (&json!("unchecked"), &json!("certain"))
+    );
+    assert_eq!(
+        (&cause["from"], &cause["to"]),
+        (&json!("gate"), &json!("sh1"))
+    );
+    assert!(!cause["next_step"].as_str().unwrap().is_empty());
+    assert_eq!(told["not_planned"], false);
+    let other = data(&get(&portal, "explain?to=sh1&port=3390&transport=udp").await);
+    assert_eq!(
+        (&other["not_planned"], &other["transport"]),
+        (&json!(true), &json!("udp"))
+    );
+    assert_eq!(other["causes"][0]["kind"], "not-planned");
+    for (question, status, code) in [
+        ("to=nobody&port=1", StatusCode::NOT_FOUND, "not-found"),
+        (
+            "to=sh1&port=1&from=nobody",
+            StatusCode::NOT_FOUND,
+            "not-found",
+        ),
+        (
+            "to=sh1&port=0",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong-port",
+        ),
+        (
+            "to=sh1&port=65536",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "wrong-port",
+        ),
+        (
+            "to=sh1&port=1&transport=sctp",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unknown-transport",
+        ),
+    ] {
+        let answer = get(&portal, &format!("explain?{question}")).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (status, code.to_owned()),
+            "{question}"
+        );
+        assert!(answer.text().contains("next_step"), "{}", answer.text());
+    }
+}

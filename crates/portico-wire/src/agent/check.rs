@@ -49,6 +49,9 @@ pub struct FlowOutcome {
     /// What an operator can do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
+    /// What the verdict alone does not tell, in one word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clue: Option<String>,
     /// Time that it took, in milliseconds.
     pub took_ms: u32,
 }
@@ -73,6 +76,9 @@ pub(super) fn check_outcomes(outcomes: &[FlowOutcome]) -> Result<(), LimitError>
     outcomes.iter().try_for_each(|outcome| {
         text("verdict", &outcome.verdict, VERDICT_LEN_MAX)?;
         text("evidence", &outcome.evidence, CHECK_TEXT_LEN_MAX)?;
+        if let Some(clue) = &outcome.clue {
+            text("clue", clue, VERDICT_LEN_MAX)?;
+        }
         match &outcome.next_step {
             Some(next_step) => text("next_step", next_step, CHECK_TEXT_LEN_MAX),
             None => Ok(()),

@@ -88,6 +88,7 @@ fn flow_outcome(target: u16) -> FlowOutcome {
         verdict: "no-answer".into(),
         evidence: "nothing came back from \"dc1\" within 3 s".into(),
         next_step: (target > 0).then(|| "see whether a firewall drops it".into()),
+        clue: (target > 0).then(|| "silent".into()),
         took_ms: 3_000,
     }
 }
@@ -561,6 +562,7 @@ fn limits_of_checks_hold_when_writing_and_when_reading() {
                 verdict: long(verdict),
                 evidence: long(evidence),
                 next_step: Some(long(next_step)),
+                clue: Some(long(verdict)),
                 took_ms: u32::MAX,
             };
             count
@@ -575,6 +577,15 @@ fn limits_of_checks_hold_when_writing_and_when_reading() {
     check(&largest, &answer(1, 1, 1, text + 1, 1), "next_step");
     let refused = answer(0, 0, 0, 0, LONG_TEXT_LEN_MAX + 1);
     check(&largest, &refused, "refused");
+    let clue = ToBroker::Checked {
+        check: 1,
+        outcomes: vec![FlowOutcome {
+            clue: Some(long(verdict + 1)),
+            ..flow_outcome(0)
+        }],
+        refused: None,
+    };
+    check(&largest, &clue, "clue");
 }
 
 #[test]

@@ -35,10 +35,12 @@ pub(crate) enum ExplainCommand {
     /// Where a session stands, how it came there, and what each witness says of it.
     #[command(after_help = session::HELP)]
     Session(session::SessionArgs),
-    /// Why a network flow works or does not: who needs it, a check now, and the likely cause.
+    /// Why a network flow works or does not: who needs it, what each vantage point saw last, a check
+    /// now, and the likely cause.
     ///
-    /// Works without a server: give an estate file with -f. Only planned flows between the two hosts
-    /// are sent anything.
+    /// The server tells what agents and its own process saw last; on another machine than the one
+    /// that opens the flow that counts more than the check from here. Works without a server: give
+    /// an estate file with -f. Only planned flows between the two hosts are sent anything.
     #[command(after_help = flow::HELP)]
     Flow(flow::FlowArgs),
 }
@@ -86,9 +88,11 @@ async fn launch(globals: &Globals, args: &LaunchArgs) -> Result<String, Failure>
         super::output::Format::Table => pool_of(&client, &args.resource).await,
         _ => None,
     };
-    globals
-        .output
-        .show(&answer, |answer| Ok(tree(&typed(answer)?, pool.as_deref())))
+    globals.output.show(&answer, |answer| {
+        let causes = answer.get("causes").and_then(Value::as_array);
+        let causes = causes.map(Vec::as_slice).unwrap_or_default();
+        Ok(tree(&typed(answer)?, pool.as_deref(), causes))
+    })
 }
 
 /// The pool of a resource. It only completes the picture, so a failure leaves it out.
@@ -116,8 +120,8 @@ impl Node {
     }
 }
 
-/// An explanation for people.
-pub(crate) fn tree(explanation: &Explanation, pool: Option<&str>) -> String {
+/// An explanation for people. `causes` are those of hosts that are not reached.
+pub(crate) fn tree(explanation: &Explanation, pool: Option<&str>, causes: &[Value]) -> String {
     let mut children = vec![entitlement(explanation)];
     let pool = match &explanation.outcome {
         ExplanationOutcome::Refused(Refusal::NoHost { pool, .. }) => Some(pool.as_str()),
@@ -126,14 +130,14 @@ pub(crate) fn tree(explanation: &Explanation, pool: Option<&str>) -> String {
     children.extend(pool.map(|pool| Node::leaf(format!("Pool: {pool}"))));
     let outcome = match &explanation.outcome {
         ExplanationOutcome::Placed(placement) => {
-            children.push(placed(placement));
+            children.push(placed(placement, causes));
             match placement.choice {
                 Choice::Resumed { .. } => format!("resumed on {}", placement.host),
                 _ => format!("placed on {}", placement.host),
             }
         }
         ExplanationOutcome::Refused(refusal) => {
-            children.push(refused(refusal));
+            children.push(refused(refusal, causes));
             "refused".to_owned()
         }
     };
@@ -160,14 +164,14 @@ fn entitlement(explanation: &Explanation) -> Node {
     })
 }
 
-fn placed(placement: &Placement) -> Node {
+fn placed(placement: &Placement, causes: &[Value]) -> Node {
     let chosen = format!("{}: chosen: {}", placement.host, placement.choice.why());
     let mut hosts = vec![Node::leaf(chosen)];
     hosts.extend(
         placement
             .others
             .iter()
-            .map(|verdict| not_chosen(verdict.host.as_str(), &verdict.reason)),
+            .map(|verdict| not_chosen(verdict.host.as_str(), &verdict.reason, causes)),
     );
     Node {
         text: "Hosts".into(),
@@ -175,7 +179,7 @@ fn placed(placement: &Placement) -> Node {
     }
 }
 
-fn refused(refusal: &Refusal) -> Node {
+fn refused(refusal: &Refusal, causes: &[Value]) -> Node {
     let reason = |text: String, steps: Vec<String>| Node {
         text: format!("Reason: {text}"),
         children: steps.into_iter().map(Node::leaf).collect(),
@@ -208,7 +212,7 @@ fn refused(refusal: &Refusal) -> Node {
             text: "Hosts: none can take the session".into(),
             children: hosts
                 .iter()
-                .map(|verdict| not_chosen(verdict.host.as_str(), &verdict.reason))
+                .map(|verdict| not_chosen(verdict.host.as_str(), &verdict.reason, causes))
                 .collect(),
         },
         Refusal::ResumeElsewhere {
@@ -250,14 +254,38 @@ fn condition(condition: Condition) -> &'static str {
     }
 }
 
-/// A host that was not chosen: why, and what would change it.
-fn not_chosen(host: &str, reason: &NotChosen) -> Node {
+/// A host that was not chosen: why, what would change it, and what most likely keeps it from being
+/// reached.
+fn not_chosen(host: &str, reason: &NotChosen, causes: &[Value]) -> Node {
     let change = reason
         .next_step()
         .map(|change| Node::leaf(format!("would change with: {change}")));
+    let of_host = |cause: &&Value| cause.get("to").and_then(Value::as_str) == Some(host);
+    let causes = causes.iter().filter(of_host).map(cause_node);
     Node {
         text: format!("{host}: {}", reason.why()),
-        children: change.into_iter().collect(),
+        children: change.into_iter().chain(causes).collect(),
+    }
+}
+
+/// A cause as the API tells it.
+fn cause_node(cause: &Value) -> Node {
+    let text = |name| cause.get(name).and_then(Value::as_str).unwrap_or_default();
+    let from = match text("from") {
+        "" => String::new(),
+        from => format!(", seen from {from}"),
+    };
+    let mut children = vec![
+        Node::leaf(format!("because: {}", text("why"))),
+        Node::leaf(format!("next step: {}", text("next_step"))),
+    ];
+    match text("flow") {
+        "" => {}
+        flow => children.push(Node::leaf(format!("flow: {flow}"))),
+    }
+    Node {
+        text: format!("{} cause{from}: {}", text("certainty"), text("title")),
+        children,
     }
 }
 

@@ -468,6 +468,11 @@ fn explanations_are_trees_with_what_would_change_them() {
         }),
         ExplanationOutcome::Refused(Refusal::Busy),
     ];
+    let causes = [json!({
+        "kind": "firewall-drops", "title": "a firewall drops it", "certainty": "likely",
+        "why": "3389/tcp of sh4 says nothing at all\u{1b}[2J", "next_step": "let it through",
+        "flow": "portico.gateway-host-rdp", "from": "gate", "to": "sh4",
+    })];
     let mut all = String::new();
     for outcome in outcomes {
         let explanation = Explanation {
@@ -481,7 +486,7 @@ fn explanations_are_trees_with_what_would_change_them() {
             },
             outcome,
         };
-        let tree = explain::tree(&explanation, Some("desktops"));
+        let tree = explain::tree(&explanation, Some("desktops"), &causes);
         check_safe(&tree);
         all.push_str(&tree);
         all.push('\n');

@@ -680,6 +680,7 @@ async fn an_agent_that_says_it_can_is_given_flows_and_its_answer_is_kept() {
         verdict: "no-answer".into(),
         evidence: "nothing \u{1b}[2J came back".into(),
         next_step: Some("look".into()),
+        clue: None,
         took_ms: 3_000,
     };
     wire.say(&ToBroker::Checked {

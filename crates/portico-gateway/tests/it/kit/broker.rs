@@ -81,6 +81,7 @@ impl TestBroker {
             total_timeout_s: 0,
             microphone: Microphone::Off,
             granted_at: Timestamp::from_unix_ms(0),
+            cause: None,
         };
         change(&mut grant);
         let ticket = format!("b1.ticket-{number}");

@@ -1,4 +1,7 @@
-//! `portico explain flow`: which flow it is, who needs it, what a check says now, and why.
+//! `portico explain flow`: which flow it is, who needs it, what each vantage point saw last, what a
+//! check says now, and why.
+
+mod stored;
 
 use std::{collections::BTreeSet, net::IpAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -26,11 +29,12 @@ use super::{
     },
     Node, draw,
 };
+use stored::{Merged, Stored, merged, worst};
 
 /// End of its help.
 pub(super) const HELP: &str = teach![
-    "portico explain flow --from gw1 --to host7 --port 3389 -f estate.toml  # on gw1",
-    "portico explain flow --from host7 --to dc1 --port 88/udp",
+    "portico explain flow --from gw1 --to host7 --port 3389 -f estate.toml  # on gw1, no server",
+    "portico explain flow --from host7 --to dc1 --port 88/udp       # with what its agent saw last",
     "portico explain flow --from gw1 --to host7 --port 3389 -o json",
 ];
 
@@ -121,27 +125,17 @@ pub(super) async fn explain(globals: &Globals, args: &FlowArgs) -> Result<String
     let means = means(Duration::from_secs(args.timeout.into()))?;
     let is_here = is_here(&planned, from, &all, &asked).await;
     let observations = look(&asking, &all, &asked, &means).await;
-    // Of a port over TCP and UDP, the one that does not work is the one to explain.
-    let is_asked = |seen: &&Observation| asked.iter().any(|flow| flow.flow.id == seen.flow);
-    let mut own = observations.iter().filter(is_asked);
-    let bad = own.clone().find(|seen| seen.verdict != Verdict::Proven);
-    let explained_flow = bad.or_else(|| own.next()).map(|seen| seen.flow.clone());
-    let found = causes(&Case {
-        flow: explained_flow.as_deref().unwrap_or_default(),
-        from: asking.id(from),
-        to: asking.id(to),
-        port: args.port.number,
-        observations: &observations,
-        hosts: &planned.hosts,
-        issuers: &[],
-    });
     let explained = Explained {
         asking,
         asked,
         observations,
-        causes: found,
+        stored: Stored::read(globals, &args.estate, asking.id(to)).await?,
+        causes: Vec::new(),
         is_here,
+        rests_on: RestsOn::Check,
+        now_ms: means.clock.now().unix_ms(),
     };
+    let explained = explained.with_causes();
     globals
         .output
         .show(&explained.answer(), |_| Ok(explained.tree()))
@@ -435,13 +429,67 @@ impl<'p> Asking<'p> {
 struct Explained<'p> {
     asking: Asking<'p>,
     asked: Vec<&'p CheckedFlow>,
-    /// That of the flow first, then those of other ports.
+    /// What was seen just now: of the flow first, then of other ports.
     observations: Vec<Observation>,
+    /// What the server knows; `None` when it was not asked.
+    stored: Option<Stored>,
     causes: Vec<Cause>,
+    /// Whether this machine opens the connection.
     is_here: bool,
+    rests_on: RestsOn,
+    now_ms: i64,
+}
+
+/// Whose view of the flow is explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RestsOn {
+    /// That of the check just now.
+    Check,
+    /// What the host that opens it saw last.
+    LastSeen,
 }
 
 impl Explained<'_> {
+    /// Looks for the causes in everything that is known.
+    fn with_causes(mut self) -> Self {
+        let (from, to) = self.ends();
+        let flows = self.flow_ids();
+        let known = match &self.stored {
+            Some(stored) => merged(&self.observations, stored, (&flows, from, self.is_here)),
+            None => Merged {
+                evidence: self.observations.clone(),
+                explained: None,
+            },
+        };
+        let is_asked = |seen: &&Observation| flows.contains(&seen.flow.as_str());
+        let explained = match &known.explained {
+            Some(seen) => Some(seen),
+            None => worst(self.observations.iter().filter(is_asked)),
+        };
+        let found = causes(&Case {
+            flow: explained.map_or("", |seen| &seen.flow),
+            from,
+            to,
+            port: explained.map_or(self.asking.port.number, |seen| seen.port),
+            observations: &known.evidence,
+            hosts: &self.asking.plan.hosts,
+            issuers: &[],
+        });
+        self.rests_on = match known.explained {
+            Some(_) => RestsOn::LastSeen,
+            None => RestsOn::Check,
+        };
+        self.causes = found;
+        self
+    }
+
+    /// The flows that are meant, each once.
+    fn flow_ids(&self) -> Vec<&str> {
+        let mut ids = BTreeSet::new();
+        let asked = self.asked.iter().map(|flow| flow.flow.id.as_str());
+        asked.filter(|id| ids.insert(*id)).collect()
+    }
+
     fn ends(&self) -> (&str, &str) {
         let Asking { from, to, .. } = self.asking;
         (self.asking.id(from), self.asking.id(to))
@@ -482,15 +530,28 @@ impl Explained<'_> {
             })
             .collect();
         let causes: Vec<Value> = self.causes.iter().map(cause_value).collect();
-        json!({
+        let mut answer = json!({
             "from": from, "to": to, "port": self.asking.port.number, "flows": flows,
             "seen_from_there": self.is_here, "checks": checks, "causes": causes,
-        })
+        });
+        if let (Some(stored), Some(answer)) = (&self.stored, answer.as_object_mut()) {
+            let last_seen = stored.values(&self.flow_ids(), from);
+            answer.insert("last_seen".into(), json!(last_seen));
+            let rests_on = match self.rests_on {
+                RestsOn::Check => "check",
+                RestsOn::LastSeen => "last-seen",
+            };
+            answer.insert("causes_rest_on".into(), rests_on.into());
+        }
+        answer
     }
 
     fn tree(&self) -> String {
         let (from, to) = self.ends();
         let mut nodes = self.flow_nodes();
+        if let Some(stored) = &self.stored {
+            nodes.push(stored.node(&self.flow_ids(), from, self.now_ms));
+        }
         nodes.push(self.seen_node());
         nodes.extend(self.cause_nodes());
         let mut out = String::new();
@@ -551,11 +612,15 @@ impl Explained<'_> {
         let (from, _) = self.ends();
         let at = self.observations.first().map(|seen| utc(seen.at_ms));
         let at = at.unwrap_or_default();
-        let text = match self.is_here {
-            true => format!("Check from {from}, now ({at})"),
-            false => format!(
+        let text = match (self.is_here, self.rests_on) {
+            (true, _) => format!("Check from {from}, now ({at})"),
+            (false, RestsOn::Check) => format!(
                 "Check from this machine ({at}), which is not {from}: run it there, as the way \
                  from here may be another"
+            ),
+            (false, RestsOn::LastSeen) => format!(
+                "Check from this machine ({at}), which is not {from}: what {from} saw last counts \
+                 more"
             ),
         };
         let children = self.observations.iter().map(|seen| {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     super::{Globals, failure::Failure, humane, listed::utc, teach},
-    Node, draw,
+    Node, cause_node, draw,
 };
 
 /// End of its help.
@@ -44,7 +44,7 @@ pub(crate) fn tree(id: &SessionId, answer: &Value) -> String {
     let nodes = [
         directory(part("session")),
         agent(part("on_host")),
-        flows(part("broken_flows")),
+        flows(part("broken_flows"), part("causes")),
         Node {
             text: "History".into(),
             children: history
@@ -106,8 +106,8 @@ fn agent(on_host: &Value) -> Node {
     }
 }
 
-/// The flows to the host that do not work, each with what to do.
-fn flows(broken: &Value) -> Node {
+/// The flows to the host that do not work, each with what to do, and why they do not.
+fn flows(broken: &Value, causes: &Value) -> Node {
     let broken = broken.as_array().map(Vec::as_slice).unwrap_or_default();
     if broken.is_empty() {
         return Node::leaf("Flows to the host: none is known not to work");
@@ -124,7 +124,9 @@ fn flows(broken: &Value) -> Node {
     });
     Node {
         text: "Flows to the host that do not work".into(),
-        children: told.collect(),
+        children: told
+            .chain(causes.as_array().into_iter().flatten().map(cause_node))
+            .collect(),
     }
 }
 
@@ -289,6 +291,9 @@ mod tests {
             "broken_flows": [{ "flow": "portico.gateway-host-rdp", "from": "gate",
                 "verdict": "refused", "evidence": "nothing listens\u{1b}[2J",
                 "next_step": "start the service", "since_ms": AT_MS }],
+            "causes": [{ "kind": "nothing-listens", "title": "nothing listens there",
+                "certainty": "likely", "why": "sh1 answers so\u{1b}[2J", "from": "gate",
+                "next_step": "start the service", "flow": "portico.gateway-host-rdp", "to": "sh1" }],
             "history": history(),
         });
         let shown = tree(&SessionId::from_random(7), &answer);
@@ -311,9 +316,13 @@ mod tests {
             │  ├─ exists for: 1h 30m
             │  └─ nobody typed for: 12s
             ├─ Flows to the host that do not work
-            │  └─ refused from gate: nothing listens\u{1b}[2J (portico.gateway-host-rdp)
+            │  ├─ refused from gate: nothing listens\u{1b}[2J (portico.gateway-host-rdp)
+            │  │  ├─ next step: start the service
+            │  │  └─ since: 2025-11-21 03:33:20Z
+            │  └─ likely cause, seen from gate: nothing listens there
+            │     ├─ because: sh1 answers so\u{1b}[2J
             │     ├─ next step: start the service
-            │     └─ since: 2025-11-21 03:33:20Z
+            │     └─ flow: portico.gateway-host-rdp
             └─ History
                ├─ 2025-11-21 03:33:20Z  launched from 10.0.0.1, placed on sh1
                ├─ 2025-11-21 03:33:21Z  pending until 2025-11-21 03:34:20Z

@@ -179,3 +179,111 @@ fn ports_are_read_with_and_without_transport() {
         assert!(port(wrong).is_err(), "{wrong}");
     }
 }
+
+const AT_MS: i64 = 1_763_696_000_000;
+
+/// A row of the server's answer.
+fn stored_row(from: &str, verdict: &str, at_ms: Option<i64>) -> Value {
+    json!({
+        "flow": "portico.engine-host-ssh", "application_protocol": "SSH", "purpose": "p",
+        "from": from, "to": "app", "address": "192.0.2.1", "transport": "tcp", "port": 22,
+        "port_last": null, "required": true, "verdict": verdict,
+        "evidence": format!("evidence of {from}\u{1b}[2J"), "next_step": null, "clue": null,
+        "took_ms": at_ms.map(|_| 3), "checked_at_ms": at_ms, "since_ms": at_ms,
+    })
+}
+
+/// What is told of `engine` to `app` when the check here said `here`, and the server has `rows`.
+fn told(is_here: bool, here: Verdict, rows: &[Value]) -> (String, Value) {
+    let text = "version = 1\n[[hosts]]\nid = \"engine\"\nroles = [\"portico.engine\"]\naddress = \
+                \"192.0.2.9\"\n[[hosts]]\nid = \"app\"\nroles = [\"portico.session-host\"]\n\
+                address = \"192.0.2.1\"\n";
+    let estate = portico_estate::parse("e", text).unwrap().estate;
+    let planned = plan::plan(Catalogue::portico(), &portico_estate::deployment(&estate));
+    let place = |id: &str| planned.place(id).unwrap();
+    let asking = Asking {
+        plan: &planned,
+        from: place("engine"),
+        to: place("app"),
+        port: "22/tcp".parse().unwrap(),
+    };
+    let all = targets(&planned, Some(&[asking.from]));
+    let asked: Vec<&CheckedFlow> = all
+        .flows
+        .iter()
+        .filter(|flow| flow.to == asking.to && has_port(flow, asking.port))
+        .collect();
+    let mut local =
+        Stored::of(&json!({ "rows": [stored_row("engine", here.slug(), Some(AT_MS))] }))
+            .observations();
+    local[0].evidence = "seen from here".into();
+    let explained = Explained {
+        asking,
+        asked,
+        observations: local,
+        stored: Some(Stored::of(&json!({ "rows": rows }))),
+        causes: Vec::new(),
+        is_here,
+        rests_on: RestsOn::Check,
+        now_ms: AT_MS,
+    }
+    .with_causes();
+    (explained.tree(), explained.answer())
+}
+
+#[test]
+fn elsewhere_what_the_source_saw_last_counts_more_than_the_check_from_here() {
+    let rows = [
+        stored_row("other", "proven", Some(AT_MS - 60_000)),
+        stored_row("engine", "no-answer", Some(AT_MS - 150_000)),
+        stored_row("third", "not-checked", None),
+        json!({ "form": "of a later version" }),
+    ];
+    let (tree, answer) = told(false, Verdict::Proven, &rows);
+    assert!(!tree.contains('\u{1b}'), "{tree}");
+    let (_, seen) = tree.split_once("├─ Last seen").unwrap();
+    expect_test::expect![[r"
+        , from each vantage point
+        │  ├─ engine: no answer 2m 30s ago, 22/tcp at 192.0.2.1: evidence of engine\u{1b}[2J
+        │  │  └─ so since 2025-11-21 03:30:50Z
+        │  ├─ other: proven 60s ago, 22/tcp at 192.0.2.1: evidence of other\u{1b}[2J
+        │  │  └─ so since 2025-11-21 03:32:20Z
+        │  └─ third: not-checked, 22/tcp at 192.0.2.1: evidence of third\u{1b}[2J
+        ├─ Check from this machine (2025-11-21 03:33:20Z), which is not engine: what engine saw last counts more
+        │  └─ 22/tcp at 192.0.2.1: proven, 3 ms: seen from here
+        └─ Most likely cause: a firewall drops it
+           ├─ because: 22/tcp of app is proven from this machine, and has no answer from engine
+           └─ next step: let 22/tcp from engine through on app and on the way (flow portico.engine-host-ssh); check the routes of both, too
+    "]]
+    .assert_eq(seen);
+    assert_eq!(answer["causes_rest_on"], "last-seen");
+    assert_eq!(answer["causes"][0]["kind"], "firewall-drops");
+    assert_eq!(answer["last_seen"][0], rows[1]);
+    assert_eq!(answer["last_seen"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn on_the_source_the_check_now_counts_and_others_are_evidence() {
+    let old = stored_row("engine", "no-answer", Some(AT_MS - 5_000));
+    // A minute ago it did not work; now it does.
+    let (tree, answer) = told(true, Verdict::Proven, std::slice::from_ref(&old));
+    assert!(tree.contains("Cause: none; the flow works"), "{tree}");
+    assert_eq!(answer["causes_rest_on"], "check");
+    // Refused here: that it works from elsewhere tells that it is no service that is down.
+    let other = stored_row("other", "proven", Some(AT_MS - 5_000));
+    let (_, answer) = told(true, Verdict::Refused, &[old, other]);
+    assert_eq!(answer["causes"][0]["kind"], "firewall-rejects");
+    // Nobody looked from there: the check from here is all there is, and it stands as it was.
+    let unseen = stored_row("engine", "not-checked", None);
+    let (tree, answer) = told(false, Verdict::Refused, &[unseen]);
+    assert!(tree.contains("which is not engine: run it there"), "{tree}");
+    assert!(tree.contains("engine: not-checked, 22/tcp"), "{tree}");
+    assert_eq!(answer["causes"][0]["kind"], "nothing-listens");
+}
+
+#[test]
+fn a_server_that_does_not_tell_is_said_and_a_file_has_no_such_section() {
+    let stored = Stored::of(&json!({ "rows": [] }));
+    let node = stored.node(&["portico.engine-host-ssh"], "engine", AT_MS);
+    assert_eq!(node.text, "Last seen: the server's plan has no such flow");
+}
