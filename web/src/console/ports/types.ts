@@ -147,43 +147,7 @@ export type Vantage = Schemas['PortVantageView'];
 export type Checks = Schemas['PortChecksView'];
 /** A verdict that changed. */
 export type CheckChange = Schemas['PortChangeView'];
-
-/** Why a flow does not work, or will stop to: `Cause` of `portico-probe`. */
-export interface FlowCause {
-  /** A slug of `CauseKind`. */
-  kind: string;
-  /** The kind in the server's words. */
-  title: string;
-  /** `certain`, `likely` or `possible`. */
-  certainty: string;
-  why: string;
-  next_step: string;
-  flow?: string | null;
-  from?: string | null;
-  to: string;
-}
-
-/** A flow of the catalogue over the port that is explained. */
-export interface ExplainedFlow {
-  id: string;
-  application_protocol: string;
-  purpose: string;
-  transport: string;
-  required: boolean;
-  needed_by: string[];
-}
-
-/** A flow explained. */
-export interface FlowExplained {
-  /** As it was asked, and so are the other ends. */
-  from?: string | null;
-  to: string;
-  port: number;
-  transport?: string | null;
-  flows: ExplainedFlow[];
-  /** What every vantage point saw last; also that it saw nothing yet. */
-  seen: Check[];
-  /** The most likely one first; none when it works. */
-  causes: FlowCause[];
-  not_planned: boolean;
-}
+/** Why a flow does not work, or will stop to. */
+export type FlowCause = Schemas['FlowCauseView'];
+/** A flow explained: its causes, who needs it, and what every vantage point saw. */
+export type FlowExplained = Schemas['FlowExplanationView'];
