@@ -148,11 +148,13 @@ export function explainTests(open, mock) {
         await page.goto('/launch/desktop');
         await page.locator('.notice').getByText(titles[at]).waitFor();
         await page.locator('.notice').getByText(cause).waitFor();
-        // So does the viewer, when the host that was chosen cannot be reached after all.
+        // So do the viewers, when the host that was chosen cannot be reached after all.
         mock().set(`user-cause-${locale}`, { launch: 'ok', desktop: 'refused' });
-        await page.goto('/launch/desktop');
-        await page.locator('.notice').getByText(titles[at]).waitFor();
-        assert.doesNotMatch(await page.locator('main').innerText(), /sh1|10061/);
+        for (const resource of ['desktop', 'terminal']) {
+          await page.goto(`/launch/${resource}`);
+          await page.locator('.notice').getByText(titles[at]).waitFor();
+          assert.doesNotMatch(await page.locator('main').innerText(), /ss?h1|10061/);
+        }
       }
       assert.deepEqual(errors, []);
       await context.close();

@@ -26,7 +26,8 @@ describe('the flow that the address names', () => {
 
   test('is that of a result, unless it has no port', () => {
     expect(askedOfCheck(check('gw1', 'refused'))).toEqual({ from: 'gw1', to: 'sh1', port: 3389, transport: 'tcp' });
-    expect(askedOfCheck(check('gw1', 'refused', { port: null, transport: 'icmp' }))).toBeUndefined();
+    expect(askedOfCheck(check('gw1', 'refused', { port: null }))).toBeUndefined();
+    expect(askedOfCheck(check('gw1', 'refused', { transport: 'ip' }))).toBeUndefined();
   });
 
   test('is explained by the same command', () => {
