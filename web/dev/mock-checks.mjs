@@ -1,4 +1,5 @@
 // The stand-in's answers about the port check: a result for each planned flow between two hosts.
+import { explainRule } from './mock-explain.mjs';
 import { chance } from './mock-world.mjs';
 
 const MINUTE = 60_000;
@@ -95,7 +96,7 @@ function checksOf(own, plan) {
 }
 
 /** The hosts of the console's world have other names than those of the plan. */
-const ALSO = { sh1: 'sh03', sh2: 'sh02' };
+const ALSO = { sh1: 'sh03', sh2: 'sh02', acc2: 'cb02' };
 
 function answerOf(own, plan, asked) {
   const [name, planned] = Object.entries(ALSO).find(([one]) => asked.get('from') === one || asked.get('to') === one) ?? ['', ''];
@@ -132,6 +133,7 @@ function historyOf(own, plan, asked) {
 
 /** Rules in the form of those of the console; `planOf` gives the plan of a state. */
 export const checkRules = (planOf) => [
+  explainRule(answerOf, planOf),
   {
     match: /^GET \/ports\/checks$/, role: 'auditor',
     answer: ({ url, own, send, fail }) =>

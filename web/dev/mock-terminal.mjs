@@ -31,6 +31,12 @@ export function terminal(peer, own) {
     const frame = Buffer.from(data);
     switch (frame[0]) {
       case 0x00: {
+        if (own.desktop === 'refused') {
+          // The engine refuses; why stands in the close of the gateway behind it, where that is known.
+          peer.send(Buffer.concat([Buffer.of(0x83), Buffer.from(JSON.stringify({ error: { code: 'host-refused', message: 'refused' } }))]));
+          peer.close(4002, own.cause ? `host-failed cause=${own.cause}` : 'host-failed');
+          break;
+        }
         const received = Number(frame.readBigUInt64BE(6));
         const resource = frame.subarray(16).toString().split('.')[1] ?? 'terminal';
         const known = own.terminals.get(resource);

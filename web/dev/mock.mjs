@@ -148,8 +148,11 @@ function desktop(peer, own) {
     own.settings = JSON.parse(String(first)).settings;
     own.launched += 1;
     const cleanpath = DESKTOP_ENDS[own.desktop];
-    if (cleanpath) say({ end: { code: 'clean-path', cleanpath } });
-    else say({ ok: own.desktop });
+    if (cleanpath) {
+      say({ end: { code: 'clean-path', cleanpath } });
+      // The gateway closes behind the failure, and says there why, where that is known.
+      if (own.cause) peer.close(4002, `host-failed cause=${own.cause}`);
+    } else say({ ok: own.desktop });
     peer.on('message', (data) => own.inputs.push(JSON.parse(String(data))));
   });
 }
@@ -277,6 +280,8 @@ function sendLaunch(own, resource, send, fail) {
           ],
         },
       });
+    case 'cause':
+      return fail(409, 'launch-refused', 'The computer for this does not answer', { cause: own.cause, reason: 'your administrator sees why' });
     case 'not-now':
       return fail(409, 'launch-refused', 'not now', {
         details: {

@@ -120,7 +120,7 @@ function liveTests(open) {
     await context.close();
   });
 
-  test('the matrix works by arrow keys, and a cell lists its flows and lets go again', async () => {
+  test('the matrix works by arrow keys, and a cell explains its flow, lists it, and lets go again', async () => {
     const { context, page, errors } = await open('live-matrix', { role: 'auditor' });
     await page.goto('/console/ports?view=matrix');
     const cell = page.getByRole('button', { name: /^sg01 to cb02: \d+ of \d+ flows fail, worst: refused$/ });
@@ -137,7 +137,12 @@ function liveTests(open) {
     assert.notEqual(await focused(), before);
     await cell.focus();
     await page.keyboard.press('Enter');
-    await page.waitForURL('**/console/ports?view=matrix&from=sg01&to=cb02');
+    // The only flow of the cell is explained at once; the list behind has it, too.
+    await page.waitForURL('**/console/ports?view=matrix&from=sg01&to=cb02&explain=sg01+cb02+20002+tcp');
+    await page.getByRole('dialog', { name: 'sg01 to cb02, port 20002/tcp' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    assert.match(await focused(), /^sg01 to cb02:/, 'the focus is on the cell');
     await page.getByRole('heading', { name: 'sg01 to cb02' }).waitFor();
     assert.equal(await cell.getAttribute('aria-pressed'), 'true');
     assert.ok((await page.locator('td button').count()) > 20, 'the other cells stay');
@@ -200,8 +205,8 @@ function liveTests(open) {
     await page.goto('/console/hosts/sh1');
     const panel = page.getByRole('region', { name: 'Ports' });
     await panel.getByRole('link', { name: /files 445\/tcp .*no answer/ }).click();
-    await page.waitForURL('**/console/ports?from=sh1&to=files&q=*');
-    await page.locator('.headline').waitFor();
+    await page.waitForURL('**/console/ports?from=sh1&to=files&q=*&explain=sh1+files+445+tcp');
+    await page.getByRole('dialog', { name: 'sh1 to files, port 445/tcp' }).waitFor();
     assert.deepEqual(errors, []);
     await context.close();
   });

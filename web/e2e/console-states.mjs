@@ -69,7 +69,10 @@ export const CONSOLE_STATES = [
     name: 'console-launches',
     path: '/console/launches?outcome=bad',
     mock: operator,
-    act: (page) => page.locator('summary').first().click(),
+    act: async (page) => {
+      await page.locator('summary').first().click();
+      await page.locator('details[open] .trouble a').waitFor();
+    },
     ready: '.others', once: true,
   },
   { name: 'console-agents', path: '/console/agents', mock: operator, ready: '.cards', once: true },
@@ -123,6 +126,12 @@ export const CONSOLE_STATES = [
   { name: 'console-live-never', path: '/console/ports', mock: { ...operator, checks: 'never' }, ready: '.map .badge', once: true, small: true },
   { name: 'console-live-nothing', path: '/console/ports?q=qqq', mock: operator, ready: '.empty', once: true, small: true },
   { name: 'console-live-error', path: '/console/ports', mock: { ...operator, checks: 'error' }, ready: '.notice', once: true, small: true },
+  { name: 'console-explain', path: '/console/ports?explain=sh03+files+445+tcp', mock: operator, ready: 'dialog ol .mark' },
+  { name: 'console-explain-works', path: '/console/ports?explain=sg01+cb01+20002+tcp', mock: { role: 'auditor' }, ready: 'dialog .notice.good', once: true, small: true },
+  { name: 'console-explain-never', path: '/console/ports?explain=sg01+cb01+20002+tcp', mock: { ...operator, checks: 'never' }, ready: 'dialog .empty', once: true, small: true },
+  { name: 'console-explain-not-planned', path: '/console/ports?explain=sh03+files+22+tcp', mock: operator, ready: 'dialog .notice.warn', once: true, small: true },
+  { name: 'console-explain-error', path: '/console/ports?explain=sh03+files+445+tcp', mock: { ...operator, explain: 'error' }, ready: 'dialog .notice.danger', once: true, small: true },
+  { name: 'console-explain-loading', path: '/console/ports?explain=sh03+files+445+tcp', mock: { ...operator, explain: 'slow' }, ready: 'dialog .ghost', once: true, small: true },
   {
     name: 'console-ports',
     path: '/console/ports?tab=map',

@@ -12,6 +12,7 @@ import {
 import { consoleTests } from './console-does.mjs';
 import { deviceTests } from './desktop-devices.mjs';
 import { desktopTests } from './desktop-does.mjs';
+import { explainTests } from './explain-does.mjs';
 import { STATES } from './states.mjs';
 
 const dist = fileURLToPath(new URL('../test-results/mock-dist', import.meta.url));
@@ -217,6 +218,7 @@ describe('what pages do', () => {
 
 describe('what the console does', { concurrency: 2 }, () => {
   consoleTests(open, () => mock);
+  explainTests(open, () => mock);
 });
 
 describe('what the desktop viewer does', () => {

@@ -7,6 +7,7 @@ interface Fields {
   reason?: string | undefined;
   nextStep?: string | undefined;
   retryAfterS?: number | undefined;
+  flowCause?: string | undefined;
   details?: unknown;
 }
 
@@ -21,6 +22,8 @@ export class ApiError extends Error {
   readonly reason: string | undefined;
   readonly nextStep: string | undefined;
   readonly retryAfterS: number | undefined;
+  /** Why the flow that a launch needs does not work, as the port check has found: a slug. */
+  readonly flowCause: string | undefined;
   readonly details: unknown;
 
   constructor(fields: Fields) {
@@ -31,6 +34,7 @@ export class ApiError extends Error {
     this.reason = fields.reason;
     this.nextStep = fields.nextStep;
     this.retryAfterS = fields.retryAfterS;
+    this.flowCause = fields.flowCause;
     this.details = fields.details;
   }
 
@@ -56,6 +60,7 @@ export class ApiError extends Error {
       reason: text(error['reason']),
       nextStep: text(error['next_step']),
       retryAfterS: number(error['retry_after_s']) ?? number(Number(response.headers.get('retry-after') ?? Number.NaN)),
+      flowCause: text(error['cause']),
       details: error['details'],
     });
   }

@@ -13,6 +13,8 @@ export interface Words {
   /** Details of the reason, such as one line per host. */
   list?: string[] | undefined;
   next?: string | undefined;
+  /** Whether it keeps the names of hosts to itself; so does what stands around it. */
+  nameless?: boolean | undefined;
 }
 
 export function ofError(error: ApiError): Words {

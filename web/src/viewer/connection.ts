@@ -1,13 +1,13 @@
 /** What the two viewers have in common towards the page that shows them. */
 import type { Words } from '../lib/words';
-import type { EndReason } from './end-reasons';
+import type { Ending } from './end-reasons';
 
 /** How far a connection has come: the last two of the three named steps of a launch. */
 export type Progress = 'signing-in' | 'starting' | 'open';
 
 /** How a connection ended. */
 export type Outcome =
-  | { is: 'ended'; reason: EndReason; by?: string; exit?: { status: number; signal: string } }
+  | ({ is: 'ended' } & Ending & { exit?: { status: number; signal: string } })
   /** It never opened. `ticket` asks for a fresh ticket, once; `again` for a launch without a click. */
   | { is: 'failed'; words: Words; ticket: boolean; retryable: boolean; again?: { attempt: number; attempts: number } };
 

@@ -101,21 +101,30 @@ export function isEndReason(text: string): text is EndReason {
 /** Longest address that is believed to be one. */
 const ADDRESS_LEN_MAX = 64;
 
+/** A slug of a cause. */
+const CAUSE = /^[a-z][a-z-]{0,63}$/;
+
 export interface Ending {
   reason: EndReason;
   /** Where the viewer is that took the session over, if the gateway tells. */
   by?: string;
+  /** Why the host could not be reached, as the port check has found, if the gateway tells: a slug. */
+  cause?: string;
 }
 
 /**
  * The reason behind a WebSocket close. The reason text wins, as it is the plainer of the two; a
  * close without either is a broken path (1006 and the like), after which a viewer retries. A
- * take-over names its author behind the reason, as in `taken-over by=192.0.2.7`.
+ * take-over names its author behind the reason, as in `taken-over by=192.0.2.7`, and a host that
+ * failed its cause, as in `host-failed cause=nothing-listens`.
  */
 export function endingOfClose(code: number, text: string): Ending {
   const [first = '', ...rest] = text.split(' ');
   const reason = isEndReason(first) ? first : (CODES[code] ?? 'client-lost');
-  const by = rest.find((part) => part.startsWith('by='))?.slice(3);
+  const value = (name: string): string | undefined => rest.find((part) => part.startsWith(`${name}=`))?.slice(name.length + 1);
+  const cause = value('cause');
+  if (reason === 'host-failed' && cause && CAUSE.test(cause)) return { reason, cause };
+  const by = value('by');
   if (reason !== 'taken-over' || !by || by.length > ADDRESS_LEN_MAX || !/^[\w.:%-]+$/.test(by)) return { reason };
   return { reason, by };
 }

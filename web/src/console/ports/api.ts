@@ -2,7 +2,8 @@
 import { act, read } from '../../api/client';
 import { ApiError } from '../../api/errors';
 import { plainDeep } from '../../lib/plain';
-import type { CatalogueFlow, Check, CheckChange, Checks, MapLayout, PortPlan, PortRole } from './types';
+import type { Asked } from './explain';
+import type { CatalogueFlow, Check, CheckChange, Checks, FlowExplained, MapLayout, PortPlan, PortRole } from './types';
 
 const RULES_TIMEOUT_MS = 30_000;
 /** Results that one answer holds at most. */
@@ -15,6 +16,8 @@ export const portsApi = {
   map: () => read<MapLayout>('/ports/diagram', { format: 'json' }),
   checks: (ends: { from?: string; to?: string } = {}) => read<Checks>('/ports/checks', { ...ends, limit: CHECKS_MAX }),
   changes: ({ flow, from, to }: Check) => read<CheckChange[]>('/ports/checks/history', { flow, from, to }),
+  explain: ({ from, to, port, transport }: Asked) =>
+    read<FlowExplained>('/ports/explain', { from: from || undefined, to, port, transport: transport || undefined }),
   checkNow: (from: readonly string[]) => act<void>('POST', '/ports/checks', from.length === 0 ? {} : { from }),
 };
 

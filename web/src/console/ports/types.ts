@@ -147,3 +147,7 @@ export type Vantage = Schemas['PortVantageView'];
 export type Checks = Schemas['PortChecksView'];
 /** A verdict that changed. */
 export type CheckChange = Schemas['PortChangeView'];
+/** Why a flow does not work, or will stop to. */
+export type FlowCause = Schemas['FlowCauseView'];
+/** A flow explained: its causes, who needs it, and what every vantage point saw. */
+export type FlowExplained = Schemas['FlowExplanationView'];

@@ -16,10 +16,14 @@ export function answerWord(answer: Answer['answer']): { mark: Mark; word: string
   }
 }
 
-/** A clause of the planner as a sentence: its first letter large, and a full stop. */
-export function sentence(text: string): string {
+/**
+ * A clause of the planner as a sentence: its first letter large, and a full stop. Names with which
+ * it may begin stay as they are written.
+ */
+export function sentence(text: string, names: readonly (string | null | undefined)[] = []): string {
   const [first = ''] = text;
-  const whole = first.toUpperCase() + text.slice(first.length);
+  const isName = names.some((name) => name && text.startsWith(`${name} `));
+  const whole = isName ? text : first.toUpperCase() + text.slice(first.length);
   return /[.!?…]$/.test(whole) || whole === '' ? whole : `${whole}.`;
 }
 

@@ -1,4 +1,5 @@
 /** How a desktop connection ended: the worker's report as one of the known outcomes. */
+import { causeWords } from '../cause-words';
 import { connectWords, isRetryable, type ConnectFailure } from '../connect-words';
 import type { Outcome } from '../connection';
 import { endingOfClose, type EndReason, type Ending } from '../end-reasons';
@@ -33,13 +34,15 @@ export function outcomeOf(end: WorkerEnd, host: string, wasOpen: boolean): Outco
   if (closedByGateway && (failure === 'broken' || end.cleanpath?.http === CLOSED_BY_BROKER)) {
     return { is: 'ended', ...endingOfClose(closed.code, closed.reason) };
   }
-  return failed(failure, host);
+  const cause = closed && endingOfClose(closed.code, closed.reason).cause;
+  return failed(failure, host, cause);
 }
 
-export function failed(failure: ConnectFailure, host: string): Extract<Outcome, { is: 'failed' }> {
+/** `cause`: why the host could not be reached, where that is known. */
+export function failed(failure: ConnectFailure, host: string, cause = ''): Extract<Outcome, { is: 'failed' }> {
   return {
     is: 'failed',
-    words: connectWords(failure, host),
+    words: causeWords(cause) ?? connectWords(failure, host),
     // A host that has gone is left by a fresh launch just as a used ticket is.
     ticket: failure === 'ticket' || failure === 'host-gone',
     retryable: isRetryable(failure),

@@ -1,5 +1,6 @@
 /** One WebSocket of the terminal viewer: frames in and out, and one outcome at the end. */
 import { plainDeep } from '../../lib/plain';
+import { causeWords } from '../cause-words';
 import { webSocketUrl, type Outcome } from '../connection';
 import { endingOfClose, type Ending } from '../end-reasons';
 import { gatewayAway, ofRefused, ticketLapsed } from './failures';
@@ -22,6 +23,8 @@ export interface ChannelEvents {
 export class TerminalChannel {
   private readonly socket: WebSocket;
   private exit: { status: number; signal: string } | undefined;
+  /** The engine's refusal, until the close behind it. */
+  private refused: Extract<Outcome, { is: 'failed' }> | undefined;
   private isOpened = false;
   private isOver = false;
 
@@ -88,7 +91,8 @@ export class TerminalChannel {
         this.exit = { status: frame.status, signal: frame.signal };
         break;
       case 'refused':
-        this.over(ofRefused(plainDeep(frame.error), this.host));
+        this.refused = ofRefused(plainDeep(frame.error), this.host);
+        window.setTimeout(() => this.refusedFor(), CLOSE_AFTER_FRAME_MS);
         break;
       case 'closed':
         this.announced(endingOfClose(NO_CODE, frame.reason));
@@ -98,6 +102,7 @@ export class TerminalChannel {
 
   /** Who took a session over stands in the close of the socket, which is right behind the frame. */
   private announced(ending: Ending): void {
+    if (this.refused) return;
     if (ending.reason === 'taken-over' && ending.by === undefined) {
       window.setTimeout(() => this.ended(ending), CLOSE_AFTER_FRAME_MS);
     } else this.ended(ending);
@@ -105,9 +110,15 @@ export class TerminalChannel {
 
   private closed(event: CloseEvent): void {
     const ending = endingOfClose(event.code, event.reason);
-    if (!this.isOpened && ending.reason === 'client-lost') {
+    if (this.refused) this.refusedFor(ending.cause);
+    else if (!this.isOpened && ending.reason === 'client-lost') {
       this.over(gatewayAway(this.host));
     } else this.ended(ending);
+  }
+
+  /** Why the host could not be reached stands in the close of the socket, right behind the refusal. */
+  private refusedFor(cause = ''): void {
+    if (this.refused) this.over({ ...this.refused, words: causeWords(cause) ?? this.refused.words });
   }
 
   private ended(ending: Ending): void {
