@@ -222,6 +222,7 @@ mod tests {
             verdict: verdict.into(),
             evidence: String::new(),
             next_step: None,
+            clue: None,
             took_ms: 1,
             checked_at: at(1_000_000),
             since: at(1_000_000),

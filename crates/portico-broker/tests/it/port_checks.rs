@@ -269,9 +269,8 @@ async fn why_a_host_is_not_reached_operators_read_and_users_get_in_a_word() {
     let broken = estate.broker.broken_flows(&host_id("m1")).await.unwrap();
     assert_eq!((broken.rows.len(), broken.causes[0].cause.kind), (2, kind));
     let hanna = UserId::new("hanna").unwrap();
-    let explained = estate
-        .broker
-        .explain(&hanna, &resource("terminal"), None, None);
+    let terminal = resource("terminal");
+    let explained = estate.broker.explain(&hanna, &terminal, None, None);
     let explained = explained.await.unwrap();
     let causes = estate.broker.causes_of_launch(&explained).await.unwrap();
     assert_eq!((causes[0].to.as_str(), causes[0].cause.kind), ("m1", kind));
