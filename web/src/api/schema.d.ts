@@ -229,6 +229,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{id}/ports/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Firewall rules that are loaded on a host, and who listens there: its agent is asked now, and has
+         *     20 s. Only for operators, because rules and processes show an attacker where to begin.
+         */
+        get: operations["state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts/{id}/probe": {
         parameters: {
             query?: never;
@@ -991,11 +1011,38 @@ export interface components {
             /** @description Path of the WebSocket on the portal's own origin. */
             path: string;
         };
+        /** @description An interface and one of its addresses. */
+        HostInterfaceView: {
+            address: string;
+            name: string;
+        };
         /**
          * @description What a host takes.
          * @enum {string}
          */
         HostModeView: "enabled" | "drain" | "disabled";
+        /** @description What a host has loaded as firewall rules, and who listens there, as its agent read it now. */
+        HostPortsView: {
+            /** @description Whether the agent runs as root. Others see neither the rules nor whose the sockets are. */
+            as_root: boolean;
+            /** @description First and last of the ports that programs get when they ask for any. */
+            client_ports: number[];
+            /** @description Interfaces, an entry for each address. */
+            interfaces: components["schemas"]["HostInterfaceView"][];
+            /** @description What each tool that shows rules said. */
+            rules: components["schemas"]["RulesDumpView"][];
+            /** @description Sockets that take connections, or datagrams from anybody. */
+            sockets: components["schemas"]["HostSocketView"][];
+            /** @description Why not all sockets are there. */
+            sockets_fault?: string | null;
+        };
+        /** @description A process. */
+        HostProcessView: {
+            /** @description Its short name. Free text of the host. */
+            name: string;
+            /** Format: int32 */
+            pid: number;
+        };
         /** @description A session that the agent of a host sees. */
         HostSessionView: {
             /** @description Account it runs as. */
@@ -1020,6 +1067,19 @@ export interface components {
             session?: string | null;
             /** @description `active` or `disconnected`. */
             state: string;
+        };
+        /** @description A socket. */
+        HostSocketView: {
+            address: string;
+            /** @description The only interface that it listens at. */
+            interface?: string | null;
+            /** Format: int32 */
+            port: number;
+            /** @description Who holds it, as far as the agent may know. */
+            processes: components["schemas"]["HostProcessView"][];
+            /** @description Whether one at an IPv6 address takes IPv4, too. */
+            takes_ipv4: boolean;
+            transport: components["schemas"]["SocketTransportView"];
         };
         /**
          * @description Whether a host is there.
@@ -1793,6 +1853,25 @@ export interface components {
          * @enum {string}
          */
         RoleView: "user" | "auditor" | "help-desk" | "operator" | "owner";
+        /** @description What one tool said. */
+        RulesDumpView: {
+            state: components["schemas"]["RulesStateView"];
+            /** @description What it printed. Free text of the host. */
+            text?: string | null;
+            tool: components["schemas"]["RulesToolView"];
+            /** @description Why it failed. */
+            why?: string | null;
+        };
+        /**
+         * @description What came of a tool.
+         * @enum {string}
+         */
+        RulesStateView: "text" | "absent" | "failed";
+        /**
+         * @description A tool that shows rules.
+         * @enum {string}
+         */
+        RulesToolView: "nft" | "iptables-save" | "ip6tables-save";
         /** @description What an operator was shown, and answers. */
         SeenRequest: {
             /**
@@ -1887,6 +1966,11 @@ export interface components {
             /** @description Version of Portico. */
             version: string;
         };
+        /**
+         * @description The protocol of a socket.
+         * @enum {string}
+         */
+        SocketTransportView: "tcp" | "udp";
         /** @description A sign-in of the command line: the token takes the cookie's place. */
         TokenView: {
             /** @description Who it is for. */
@@ -2396,6 +2480,60 @@ export interface operations {
                 };
             };
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the host */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostPortsView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
