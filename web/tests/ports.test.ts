@@ -43,7 +43,9 @@ describe('ports in words', () => {
   });
 
   test('a clause of the planner becomes a sentence, once', () => {
-    expect(['give a port', 'Done.', 'öffnet', ''].map(sentence)).toEqual(['Give a port.', 'Done.', 'Öffnet.', '']);
+    expect(['give a port', 'Done.', 'öffnet', ''].map((text) => sentence(text))).toEqual(['Give a port.', 'Done.', 'Öffnet.', '']);
+    // Names of hosts with which it may begin are written as they are, and nothing else is.
+    expect(['sh1 refused', 'sh1: no', 'sh12 refused', 'the host'].map((text) => sentence(text, ['gw1', 'sh1', null]))).toEqual(['sh1 refused.', 'sh1: no.', 'Sh12 refused.', 'The host.']);
   });
 
   test('names in the address of rules are encoded', () => {

@@ -22,7 +22,7 @@ export function answerWord(answer: Answer['answer']): { mark: Mark; word: string
  */
 export function sentence(text: string, names: readonly (string | null | undefined)[] = []): string {
   const [first = ''] = text;
-  const isName = names.some((name) => name && text.startsWith(`${name} `));
+  const isName = names.some((name) => name && text.startsWith(name) && !/[a-z0-9._@-]/.test(text.charAt(name.length)));
   const whole = isName ? text : first.toUpperCase() + text.slice(first.length);
   return /[.!?…]$/.test(whole) || whole === '' ? whole : `${whole}.`;
 }
