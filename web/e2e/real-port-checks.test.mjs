@@ -1,5 +1,5 @@
 // The port check of the running deployment: agents and Portico prove their flows, a server that is
-// stopped turns its flow, placement keeps away from the host, and the API explains why. Run by
+// stopped turns its flow, placement keeps away from the host, and the console explains why. Run by
 // scripts/end-to-end, whose settings check every flow each ten seconds.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { signInByApi } from './api.mjs';
-import { eventually } from './lib.mjs';
+import { eventually, launchChromium, newContext, requireChromium, shoot, signIn, watchErrors } from './lib.mjs';
 import { portico } from './server.mjs';
 
 const PASSWORD = 'portico-demo';
@@ -39,6 +39,37 @@ async function secondServer() {
   assert.match(String(said), /listening/);
   const lab = (...words) => execFileSync(process.env.PORTICO_LAB, words, { encoding: 'utf8' });
   return () => lab('exec', 'ssh2', '--', 'pkill', '-f', `sshd.*-p ${PORT}`);
+}
+
+/** What the console says of the flow to the server that was stopped. */
+async function explainedInConsole() {
+  requireChromium();
+  const browser = await launchChromium(['--ignore-certificate-errors']);
+  try {
+    const context = await newContext(browser, { baseURL: process.env.PORTICO_URL });
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    const errors = watchErrors(page);
+    await signIn(page, 'ben', PASSWORD);
+    await page.goto('/console/ports?from=portico&to=ssh2&q=portico.gateway-host-ssh-probe');
+    const row = page.locator('section summary').filter({ hasText: `${PORT}/tcp` });
+    await row.waitFor();
+    const button = page.getByRole('button', { name: 'Explain this flow' });
+    // The only row is open by itself.
+    await button.click();
+    const panel = page.getByRole('dialog', { name: `portico to ssh2, port ${PORT}/tcp` });
+    await panel.getByRole('heading', { name: 'Cause: nothing listens there' }).waitFor();
+    await panel.getByText(`portico explain flow --from portico --to ssh2 --port ${PORT}/tcp`).waitFor();
+    const seen = panel.getByRole('region', { name: 'Seen from' }).locator('li').first();
+    assert.match(await seen.innerText(), /refused[^]*portico/);
+    const history = panel.getByRole('region', { name: 'History' }).locator('li').first();
+    await eventually('the change in the history', async () => /refused\s+before: proven/.test(await history.innerText()));
+    await panel.getByRole('button', { name: 'Check from portico now' }).waitFor();
+    await shoot(page, 'port-check-explained');
+    assert.deepEqual(errors, []);
+  } finally {
+    await browser.close();
+  }
 }
 
 test('a server that stops turns its flow, the change is told, and no session is placed there', async () => {
@@ -83,6 +114,7 @@ test('a server that stops turns its flow, the change is told, and no session is 
     const told = await ben.call('GET', `/ports/explain?from=portico&to=ssh2&port=${PORT}`);
     assert.equal(told.status, 200, told.text);
     assert.deepEqual([told.json.causes[0].kind, told.json.causes[0].certainty], ['nothing-listens', 'likely'], told.text);
+    await explainedInConsole();
   } finally {
     if (!isStopped) stop();
   }
