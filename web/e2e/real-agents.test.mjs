@@ -162,7 +162,10 @@ describe('what ends', () => {
       await page.goto('/launch/desktop');
       const notice = page.locator('.notice');
       await notice.waitFor();
-      assert.match(await notice.textContent(), /sh1/);
+      const told = await notice.textContent();
+      assert.match(told, /tell your administrator the code [a-z-]+\./);
+      assert.doesNotMatch(told, /sh\d/);
+      assert.match(portico('explain', 'launch', '--user', 'anna', '--resource', 'desktop'), /sh1/);
       await page.context().close();
     } finally {
       for (const id of ['sh1', 'sh2']) lab('start', id);

@@ -111,7 +111,7 @@ describe('Portico is killed while sessions run', () => {
 });
 
 describe('hosts', () => {
-  test('a host that dies is not offered, and the reason names it', async () => {
+  test('a host that dies is not offered, the person is told a code and the operator the host', async () => {
     for (const host of ['ssh1', 'ssh2']) lab('kill', host);
     try {
       await eventually('both hosts to be seen down', () => {
@@ -122,7 +122,10 @@ describe('hosts', () => {
       await page.goto('/launch/terminal');
       const notice = page.locator('.notice');
       await notice.waitFor();
-      assert.match(await notice.textContent(), /ssh1/);
+      const told = await notice.textContent();
+      assert.match(told, /tell your administrator the code [a-z-]+\./);
+      assert.doesNotMatch(told, /ssh\d/);
+      assert.match(portico('explain', 'launch', '--user', 'ben', '--resource', 'terminal'), /ssh1/);
       if (process.env.PORTICO_SHOTS) await page.screenshot({ path: `${process.env.PORTICO_SHOTS}/refused.png` });
       await page.context().close();
     } finally {

@@ -56,7 +56,7 @@ fn wrong_server(
         (_, Over::Stream, _) => ("svc2", 22, "speaks SSH"),
         (Service::Echo, ..) => ("svc2", 19, "does not speak echo"),
         // These ask with an empty line, of which nothing is left to show when it comes back.
-        (Service::Daytime | Service::Quote | Service::Chargen, ..) => ("svc2", 7, "without a word"),
+        (Service::Daytime | Service::Quote | Service::Chargen, ..) => ("svc2", 7, "empty datagram"),
         // It sends back what it gets, which is no answer to anything.
         (_, Over::Datagram, _) => ("svc2", 7, "does not speak"),
     }

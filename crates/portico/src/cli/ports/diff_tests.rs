@@ -213,6 +213,14 @@ async fn a_machine_is_found_in_the_estate_and_compared_with_its_processes() {
     let text = text.replace(&example, "rds.toml");
     let name = fs::read_to_string("/proc/self/comm").unwrap();
     let text = text.replace(name.trim_end(), "PROCESS");
+    // A child of another test that has not become its own program yet holds the socket, too.
+    let text: String = text
+        .split_inclusive('\n')
+        .map(|line| match line.split_once("(pid PID)") {
+            Some((own, _)) => format!("{own}(pid PID)\n"),
+            None => line.to_owned(),
+        })
+        .collect();
     expect_test::expect_file!["../golden/diff.txt"].assert_eq(&text);
 
     let (pid, text) = told(&namespace, "ports diff -f @rds.toml -o json");
