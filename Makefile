@@ -21,8 +21,8 @@ test: ## All checks and tests, in a real browser against real servers too; what 
 test-all: ## make test, then what takes longer (long fuzzing, many crashes, 1 GB floods); writes docs/test-all.md
 	@scripts/test --all
 
-bench: ## Relay and terminal side by side with HAProxy, websockify and ssh; prints ratios and budgets
-	@scripts/bench
+bench: ## Side by side with HAProxy, websockify, ssh, nmap and the npm client: ratios and budgets; PARTS="rdp-client" for some
+	@PARTS="$(PARTS)" scripts/bench
 
 lab: ## Start the real servers alone (lab/lab help tells more)
 	@lab/lab up
